@@ -1,0 +1,43 @@
+"""What can be read in any order: the protocol that every format implements, and which users implement too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from headrace.core.batch import Batch
+
+Indices: TypeAlias = NDArray[np.int64]
+"""Record numbers or positions, shape ``(n,)``, int64."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Records that can be read in any order; two methods, no base class.
+
+    The same indices always give equal columns, in any thread. Indices lie in ``range(len(self))``: whoever asks has
+    checked them, so that this is done once and not in each source. What ``read`` returns is the caller's: it may be
+    written to, and the source must not change by it.
+
+    Optional:
+
+    * ``fingerprint() -> str``: an identity that changes when the content does. Without it, the class's name and the
+      length stand for it, and a resumed run cannot notice changed data.
+    * ``structure``: ``"mapping"`` (the default), ``"tuple"`` or ``"value"``: what one record is.
+    * ``schema()``: a :class:`headrace.core.schema.Schema`, where it is known without reading.
+
+    >>> class Squares:
+    ...     def __len__(self):
+    ...         return 1000
+    ...     def read(self, indices):
+    ...         return Batch({"n": indices.copy(), "square": indices**2})
+    """
+
+    def __len__(self) -> int: ...
+
+    def read(self, indices: Indices, /) -> Batch | Any:
+        """Return the records as equal-length columns: a Batch, or a mapping of column names to arrays."""
+        ...
