@@ -1,1 +1,102 @@
-"""Headrace."""
+"""Data from where it lies to the model that learns from it: true shuffles, exact resume, memory speed.
+
+The public names, each loaded when it is first used, so that ``import headrace`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headrace.core.batch import Batch
+    from headrace.core.builder import BatchBuilder
+    from headrace.core.errors import (
+        ArgumentError,
+        CodeChangedWarning,
+        ColumnError,
+        DamageError,
+        EndlessError,
+        ExistsError,
+        HeadraceError,
+        HeadraceWarning,
+        KindError,
+        MissingExtraError,
+        NotFoundError,
+        OrderError,
+        RecordError,
+        ReplayWarning,
+        SchemaError,
+        StateError,
+        StoreError,
+    )
+    from headrace.core.ragged import Ragged
+    from headrace.core.schema import Schema
+    from headrace.core.seeds import RowGenerator
+    from headrace.core.source import Source
+    from headrace.dataset import Dataset, concat, mix, zip
+    from headrace.store import Store
+    from headrace.stream import Stream
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ArgumentError",
+    "Batch",
+    "BatchBuilder",
+    "CodeChangedWarning",
+    "ColumnError",
+    "DamageError",
+    "Dataset",
+    "EndlessError",
+    "ExistsError",
+    "HeadraceError",
+    "HeadraceWarning",
+    "KindError",
+    "MissingExtraError",
+    "NotFoundError",
+    "OrderError",
+    "Ragged",
+    "RecordError",
+    "ReplayWarning",
+    "RowGenerator",
+    "Schema",
+    "SchemaError",
+    "Source",
+    "StateError",
+    "Store",
+    "StoreError",
+    "Stream",
+    "concat",
+    "mix",
+    "zip",
+]
+
+# Where a name lives; the errors and warnings, the rest of __all__, live in core.errors.
+_HOMES = {
+    "Batch": "headrace.core.batch",
+    "BatchBuilder": "headrace.core.builder",
+    "Dataset": "headrace.dataset",
+    "Ragged": "headrace.core.ragged",
+    "RowGenerator": "headrace.core.seeds",
+    "Schema": "headrace.core.schema",
+    "Source": "headrace.core.source",
+    "Store": "headrace.store",
+    "Stream": "headrace.stream",
+    "concat": "headrace.dataset",
+    "mix": "headrace.dataset",
+    "zip": "headrace.dataset",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from where it lives, once (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module 'headrace' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES.get(name, "headrace.core.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
