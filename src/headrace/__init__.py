@@ -6,7 +6,7 @@ The public names, each loaded when it is first used, so that ``import headrace``
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from headrace.core.batch import Batch
@@ -89,13 +89,15 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Load a public name from where it lives, once (PEP 562)."""
-    if name not in __all__:
-        raise AttributeError(f"module 'headrace' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES.get(name, "headrace.core.errors")), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker would believe that every name exists
+
+    def __getattr__(name: str) -> object:
+        """Load a public name from where it lives, once (PEP 562)."""
+        if name not in __all__:
+            raise AttributeError(f"module 'headrace' has no attribute {name!r}")
+        value = getattr(import_module(_HOMES.get(name, "headrace.core.errors")), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

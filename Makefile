@@ -1,0 +1,49 @@
+# Each target sets up what it needs in a virtual environment, so that Python 3.11 or newer, pip and make are enough.
+# The first call takes a minute or two, the next ones start at once. `make PYTHON=python3.12 test` uses another Python.
+
+PYTHON ?= python3
+VENV ?= .venv
+BENCH_VENV ?= .venv-bench
+PIP := -m pip -qq --disable-pip-version-check
+INSTALL := $(VENV)/bin/python $(PIP) install --constraint scripts/constraints.txt
+
+.PHONY: demo test lint types docs bench check clean
+
+demo: $(VENV)/.demo  ## train, be killed in the middle, resume: under 30 s
+	$(VENV)/bin/headrace demo
+
+test: $(VENV)/.test  ## all tests, the examples in docstrings, and the code on every page
+	$(VENV)/bin/python -m pytest
+
+lint: $(VENV)/.lint
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(VENV)/.types
+	$(VENV)/bin/mypy src tests examples scripts
+
+docs: $(VENV)/.docs  ## the site, in docs/_build/html; a warning is an error
+	$(VENV)/bin/sphinx-build --quiet --nitpicky --fail-on-warning --keep-going docs docs/_build/html
+	@echo "The site is in docs/_build/html/index.html"
+
+bench: $(BENCH_VENV)/.bench  ## the speed table, into benchmarks/results.md
+	$(BENCH_VENV)/bin/python -m benchmarks.run
+
+check: test lint types docs demo
+
+clean:
+	rm -rf $(VENV) $(VENV)-3* $(BENCH_VENV) docs/_build dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# One stamp for each extra that is installed, made again when what it says changes.
+$(VENV)/.%: pyproject.toml scripts/constraints.txt | $(VENV)/.made
+	$(INSTALL) --editable ".[$*]"
+	@touch $@
+
+$(BENCH_VENV)/.bench: pyproject.toml benchmarks/requirements.txt
+	scripts/make-venv $(PYTHON) $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python $(PIP) install --editable . --requirement benchmarks/requirements.txt
+	@touch $@
+
+$(VENV)/.made:
+	scripts/make-venv $(PYTHON) $(VENV)
+	@touch $@
