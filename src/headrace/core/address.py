@@ -1,0 +1,55 @@
+"""Addresses, and the protocol of an order: which address lies under which.
+
+An *address* is an epoch and a position within it. They travel apart: a single running number, divided by each node's
+own length, would go wrong as soon as nodes of different lengths nest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from headrace.core.source import Indices
+
+
+class At(NamedTuple):
+    """Addresses: positions, int64 of shape ``(n,)``, each within an epoch (one for all, or one for each)."""
+
+    positions: Indices
+    epochs: Indices | int = 0
+
+
+@runtime_checkable
+class Order(Protocol):
+    """Which address lies under which."""
+
+    @property
+    def length(self) -> int | None:
+        """Positions in an epoch; None: endless."""
+        ...
+
+    @property
+    def below(self) -> int | None:
+        """Length of what lies below; None: endless."""
+        ...
+
+    @property
+    def reorders(self) -> bool:
+        """Whether the positions below that an epoch gives, or their order, differ from epoch to epoch."""
+        ...
+
+    def __call__(self, at: At, /) -> At:
+        """Return the addresses below; the positions are a new array or the ones given, so they are not written to."""
+        ...
+
+    def find(self, position: int, below_epoch: int, epoch: int) -> int | None:
+        """Return the first own position, in ``epoch``, that lies on an address below; None when none does."""
+        ...
+
+    def epochs(self, epoch: int) -> Iterable[int]:
+        """Return the epochs below that an own epoch touches, ascending."""
+        ...
+
+    def text(self) -> str:
+        """Return the order as the user wrote it: for a chain's repr, and for the identity of a state."""
+        ...

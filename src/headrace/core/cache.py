@@ -1,0 +1,60 @@
+"""A cache bounded by the bytes that it holds, safe for threads: the least recently used entry goes first."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+Name = TypeVar("Name", bound=Hashable)
+Value = TypeVar("Value", bound=np.ndarray[Any, Any])
+
+
+class ByteCache(Generic[Name, Value]):
+    """Arrays by name, made on first use; what does not fit is given out all the same, and not kept.
+
+    >>> cache = ByteCache(limit=100)
+    >>> cache.get(3, np.arange).tolist()
+    [0, 1, 2]
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held = 0
+        self._entries: OrderedDict[Name, Value] = OrderedDict()
+        self._lock = threading.Lock()
+        self._making: dict[Name, threading.Lock] = {}
+
+    def get(self, name: Name, make: Callable[[Name], Value]) -> Value:
+        """Return the array of this name, made by ``make(name)`` when it is not there; threads that ask wait for one."""
+        found = self._find(name)
+        if found is not None:
+            return found
+        with self._lock:
+            making = self._making.setdefault(name, threading.Lock())
+        with making:
+            found = self._find(name)
+            if found is None:
+                found = make(name)
+                self._keep(name, found)
+        return found
+
+    def _find(self, name: Name) -> Value | None:
+        with self._lock:
+            found = self._entries.get(name)
+            if found is not None:
+                self._entries.move_to_end(name)
+            return found
+
+    def _keep(self, name: Name, value: Value) -> None:
+        with self._lock:
+            self._making.pop(name, None)
+            if value.nbytes > self._limit:
+                return
+            self._entries[name] = value
+            self._held += value.nbytes
+            while self._held > self._limit:
+                self._held -= self._entries.popitem(last=False)[1].nbytes

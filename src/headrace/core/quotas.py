@@ -1,0 +1,141 @@
+"""Mixing by exact quotas: weights become a table of turns that is balanced at every prefix.
+
+After any k turns a source of share p = q / T has had k p turns, give or take less than one. Such a schedule is a
+*P-fair* one of Baruah, Cohen, Plaxton and Varvel, "Proportionate progress" (Algorithmica 15, 1996): turn j of a
+source has the window [floor(j T / q), ceil((j + 1) T / q)), and serving the open window that closes first keeps all.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import lru_cache
+from itertools import pairwise
+from math import gcd, lcm
+from typing import NamedTuple
+
+import numpy as np
+
+from headrace.core.errors import ArgumentError
+from headrace.core.source import Indices
+
+TURNS_LIMIT = 2**18
+"""The longest table; weights whose exact ratios would need a longer one are rounded to multiples of 1 / 2**18."""
+
+
+def quotas(weights: Sequence[float]) -> tuple[tuple[int, ...], int]:
+    """Return integers in the ratio of the weights, and their sum: the turns of each source, and of all.
+
+    The ratios are kept exactly where fractions of up to 2**18 turns hold them: 0.7 to 0.2 to 0.1 is 7 to 2 to 1, and
+    1/3 to 2/3 is 1 to 2. Others are rounded to 2**18 turns (or, for many thousands of sources, 16 for each) by largest
+    remainder, which moves a share by less than 2**-18; a weight above 0 keeps at least one turn.
+
+    >>> quotas([0.7, 0.2, 0.1])
+    ((7, 2, 1), 10)
+
+    Raises:
+        ArgumentError: No weights, a negative, infinite or missing (NaN) one, or all are 0.
+    """
+    numbers = [float(weight) for weight in weights]
+    wrong = [f"{number} at place {place}" for place, number in enumerate(numbers) if not 0 <= number < float("inf")]
+    if wrong:
+        raise ArgumentError(f"weights must be finite and 0 or more, got {', '.join(wrong[:5])}")
+    if not any(numbers):
+        raise ArgumentError(f"weights must not all be 0, got {numbers[:20]}")
+    most = max(numbers)
+    limit = max(TURNS_LIMIT, 16 * len(numbers))
+    return _exact([number / most for number in numbers], limit) or _rounded([n / most for n in numbers], limit)
+
+
+def _exact(ratios: list[float], limit: int) -> tuple[tuple[int, ...], int] | None:
+    """Return the ratios as integers whose sum is at most ``limit``; None where there are none."""
+    fractions = []
+    common = 1
+    for ratio in ratios:
+        fraction = Fraction(ratio).limit_denominator(limit)
+        common = lcm(common, fraction.denominator)
+        if abs(float(fraction) - ratio) > 1e-14 * ratio or common > limit:
+            return None
+        fractions.append(fraction)
+    turns = [int(fraction * common) for fraction in fractions]
+    shared = gcd(*turns)
+    total = sum(turns) // shared
+    return (tuple(turn // shared for turn in turns), total) if total <= limit else None
+
+
+def _rounded(ratios: list[float], limit: int) -> tuple[tuple[int, ...], int]:
+    """Round to integers of sum ``limit`` by largest remainder, ties to the first; none above 0 becomes 0."""
+    whole = sum(Fraction(ratio) for ratio in ratios)
+    ideal = [Fraction(ratio) * limit / whole for ratio in ratios]
+    turns = [max(int(share), int(share > 0)) for share in ideal]
+    by_lack = sorted(range(len(turns)), key=lambda place: (turns[place] - ideal[place], place))
+    missing = limit - sum(turns)
+    for place in by_lack[: max(missing, 0)]:
+        turns[place] += 1
+    # the single turns kept for the smallest weights may have taken more than there was: the most served give way
+    for place in sorted(range(len(turns)), key=lambda place: -turns[place])[: max(-missing, 0)]:
+        turns[place] -= 1
+    return tuple(turns), limit
+
+
+def schedule(quotas: Sequence[int]) -> Indices:
+    """Return which source has each of the ``sum(quotas)`` turns: int64, a new array.
+
+    >>> schedule([3, 1]).tolist()
+    [0, 0, 0, 1]
+    """
+    counts = np.asarray(quotas, np.int64)
+    total = int(counts.sum())
+    source = np.repeat(np.arange(len(counts)), counts)
+    turn = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
+    share = counts[source]
+    opens = turn * total // share
+    closes = -(-(turn + 1) * total // share)
+    by_opening = np.argsort(opens, kind="stable")
+    bounds = np.searchsorted(opens[by_opening], np.arange(total), side="right").tolist()
+    # one integer for each window, ordered by its end and then by its source
+    windows = (closes * len(counts) + source)[by_opening].tolist()
+    waiting: list[int] = []
+    served = []
+    begin = 0
+    for end in bounds:
+        for window in windows[begin:end]:
+            heapq.heappush(waiting, window)
+        begin = end
+        served.append(heapq.heappop(waiting))
+    return np.array(served, np.int64) % len(counts)
+
+
+class Turns(NamedTuple):
+    """A table of turns, repeated for ever."""
+
+    quotas: Indices  # (sources,)
+    source: Indices  # (turns,): whose turn it is
+    ordinal: Indices  # (turns,): which of its own turns this is
+    places: tuple[Indices, ...]  # for each source, where in the table its turns are
+
+    def draws(self, source: int, length: int) -> int:
+        """Return how many of the first ``length`` turns a source has."""
+        rounds, rest = divmod(length, len(self.source))
+        return rounds * int(self.quotas[source]) + int(self.places[source].searchsorted(rest))
+
+    def position(self, source: int, draw: int) -> int:
+        """Return the position of a source's draw, counted from 0."""
+        rounds, rest = divmod(draw, int(self.quotas[source]))
+        return rounds * len(self.source) + int(self.places[source][rest])
+
+
+@lru_cache(maxsize=32)
+def turns(weights: tuple[float, ...]) -> Turns:
+    """Return the table of some weights; the tables used last are kept."""
+    counts, _ = quotas(weights)
+    source = schedule(counts)
+    by_source = np.argsort(source, kind="stable")
+    begins = np.cumsum([0, *counts])
+    ordinal = np.empty_like(source)
+    ordinal[by_source] = np.arange(len(source)) - np.repeat(begins[:-1], counts)
+    for array in (source, by_source, ordinal):
+        array.flags.writeable = False
+    places = tuple(by_source[begin:end] for begin, end in pairwise(begins.tolist()))
+    return Turns(np.array(counts, np.int64), source, ordinal, places)
