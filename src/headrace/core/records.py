@@ -1,0 +1,183 @@
+"""Records on their way: as columns, or still as the Python objects that a source or a map gave.
+
+A record is a mapping, a tuple or a single value. As columns they always are a Batch: the fields of tuples are the
+columns "0", "1", ...; a value is the column "value".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from headrace.core import columns as column_kinds
+from headrace.core.batch import Batch
+from headrace.core.errors import ArgumentError, KindError, SchemaError
+from headrace.core.kinds import Column
+from headrace.core.schema import Structure
+
+
+class Columns:
+    """Records as columns.
+
+    Args:
+        batch: The columns, by name.
+        structure: What a record is: ``"mapping"``, ``"tuple"`` or ``"value"``.
+    """
+
+    __slots__ = ("batch", "structure")
+
+    def __init__(self, batch: Batch, structure: Structure = "mapping") -> None:
+        self.batch = batch
+        self.structure = structure
+
+    def __len__(self) -> int:
+        return self.batch._length
+
+    def rows(self) -> list[Any]:
+        """Return the records: dicts, tuples or values; arrays in them are views.
+
+        >>> Columns(Batch({"0": [1, 2], "1": ["a", "b"]}), "tuple").rows()
+        [(1, 'a'), (2, 'b')]
+        """
+        if self.structure == "mapping":
+            return self.batch.rows()
+        if self.structure == "value":
+            return column_kinds.rows(self.batch._columns["value"])
+        fields = self.batch._columns.values()
+        return list(zip(*map(column_kinds.rows, fields), strict=True)) if fields else [()] * len(self)
+
+    def unwrap(self) -> Any:
+        """Return what a user sees: a Batch, a tuple of columns, or one column; shared.
+
+        >>> Columns(Batch({"value": [1, 2]}), "value").unwrap()
+        array([1, 2])
+        """
+        if self.structure == "mapping":
+            return self.batch
+        if self.structure == "value":
+            return self.batch._columns["value"]
+        return tuple(self.batch._columns.values())
+
+    def __repr__(self) -> str:
+        return f"Columns({self.batch!r}, {self.structure!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Records as Python objects, as a source or a map gave them."""
+
+    records: list[Any]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def rows(self) -> list[Any]:
+        """Return the records; the list itself."""
+        return self.records
+
+
+Records: TypeAlias = Columns | Rows
+
+
+def to_columns(records: Records) -> Columns:
+    """Return records as columns; stacked, if they are still objects (the rule is that of ``columns.stack``).
+
+    >>> to_columns(Rows([(1, 2.0), (3, 4.0)])).unwrap()
+    (array([1, 3]), array([2., 4.]))
+
+    Raises:
+        SchemaError: The records are of different kinds, or differ in their names; the first that does is named.
+    """
+    return records if isinstance(records, Columns) else stacked(records.records)
+
+
+def stacked(rows: Sequence[Any]) -> Columns:
+    """Return records given as objects as columns; a copy."""
+    if not rows:
+        return Columns(Batch._of({}, 0), "mapping")
+    structure = structure_of(rows[0])
+    for number, row in enumerate(rows):
+        if structure_of(row) != structure:
+            raise SchemaError(f"row {number} is a {structure_of(row)}; row 0 is a {structure}")
+    if structure == "mapping":
+        return Columns(Batch.from_rows(rows), structure)
+    if structure == "value":
+        return Columns(Batch._of({"value": column_kinds.stack(rows)}, len(rows)), structure)
+    width = len(rows[0])
+    for number, row in enumerate(rows):
+        if len(row) != width:
+            raise SchemaError(f"row {number} is a tuple of {len(row)}; row 0 is one of {width}")
+    fields = {str(at): column_kinds.stack([row[at] for row in rows]) for at in range(width)}
+    return Columns(Batch._of(fields, len(rows)), structure)
+
+
+def structure_of(record: Any) -> Structure:
+    """Say what a record is: a mapping, a tuple or a value (a list is a value: a vector)."""
+    if isinstance(record, Mapping):
+        return "mapping"
+    return "tuple" if isinstance(record, tuple) else "value"
+
+
+def wrap(value: Any, length: int | None = None) -> Columns:
+    """Return what a user gave as columns: the inverse of ``Columns.unwrap``.
+
+    Args:
+        value: A Batch or a mapping of columns, a tuple of columns, or one column.
+        length: The number of rows there must be, if it is known.
+
+    >>> wrap(([1, 2], [3, 4])).structure, wrap({"x": [1, 2]}).batch["x"]
+    ('tuple', array([1, 2]))
+
+    Raises:
+        SchemaError: The columns differ in length, or from ``length``.
+        KindError: It is none of these.
+    """
+    if isinstance(value, Batch):
+        wrapped = Columns(value, "mapping")
+    elif isinstance(value, Mapping):
+        wrapped = Columns(Batch(value, length), "mapping")
+    elif isinstance(value, tuple):
+        wrapped = Columns(Batch({str(at): column for at, column in enumerate(value)}, length), "tuple")
+    elif value is None:
+        raise KindError("columns are needed here, got None; was a return forgotten?")
+    else:
+        wrapped = Columns(Batch({"value": value}, length), "value")
+    if length is not None and len(wrapped) != length:
+        raise SchemaError(f"{length} rows are needed, got {len(wrapped)}")
+    return wrapped
+
+
+def concat(parts: Sequence[Records]) -> Records:
+    """Return records one after the other; a copy. Where some are objects and some columns, all become columns.
+
+    Raises:
+        ArgumentError: There is nothing to join.
+        SchemaError: The records do not fit together.
+    """
+    if not parts:
+        raise ArgumentError("nothing to concatenate")
+    if len(parts) == 1:
+        return parts[0]
+    if all(isinstance(one, Rows) for one in parts):
+        return Rows([record for one in parts for record in one.rows()])
+    made = [to_columns(one) for one in parts]
+    made = [one for one in made if len(one) or one.batch._columns] or made[:1]
+    structures = {one.structure for one in made}
+    if len(structures) > 1:
+        raise SchemaError(f"records of kinds {', '.join(sorted(structures))} cannot be joined")
+    return Columns(Batch.concat([one.batch for one in made]), made[0].structure)
+
+
+__all__ = [
+    "Column",
+    "Columns",
+    "Records",
+    "Rows",
+    "Structure",
+    "concat",
+    "stacked",
+    "structure_of",
+    "to_columns",
+    "wrap",
+]
