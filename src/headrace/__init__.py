@@ -31,8 +31,8 @@ if TYPE_CHECKING:
         StoreError,
     )
     from headrace.core.ragged import Ragged
+    from headrace.core.rowgenerator import RowGenerator
     from headrace.core.schema import Schema
-    from headrace.core.seeds import RowGenerator
     from headrace.core.source import Source
     from headrace.dataset import Dataset, concat, mix, zip
     from headrace.store import Store
@@ -78,7 +78,7 @@ _HOMES = {
     "BatchBuilder": "headrace.core.builder",
     "Dataset": "headrace.dataset",
     "Ragged": "headrace.core.ragged",
-    "RowGenerator": "headrace.core.seeds",
+    "RowGenerator": "headrace.core.rowgenerator",
     "Schema": "headrace.core.schema",
     "Source": "headrace.core.source",
     "Store": "headrace.store",
