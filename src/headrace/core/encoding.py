@@ -86,9 +86,7 @@ class Encoder:
             self._add_set(value)
         elif isinstance(value, Mapping):
             self._add_mapping(value)
-        elif isinstance(
-            value, FunctionType | MethodType | BuiltinFunctionType | CodeType | partial | ModuleType | type
-        ):
+        elif isinstance(value, _CODE):
             self._add_code(value)
         elif (torch := sys.modules.get("torch")) is not None and isinstance(value, torch.Tensor):
             self._add_tensor(value)
@@ -206,10 +204,12 @@ class Encoder:
                     self.add(value)
 
 
+_CODE = (FunctionType, MethodType, BuiltinFunctionType, CodeType, partial, ModuleType, type)
+
+
 def _name(value: Any) -> bytes:
-    return (
-        f"y{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', getattr(value, '__name__', ''))}".encode()
-    )
+    name = getattr(value, "__qualname__", None) or getattr(value, "__name__", "")
+    return f"y{getattr(value, '__module__', '')}.{name}".encode()
 
 
 def _text(value: str) -> bytes:

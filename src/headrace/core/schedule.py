@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from headrace.core.address import At
 from headrace.core.errors import ArgumentError, OrderError
 from headrace.core.order import ENDLESS_STRIDE
 from headrace.core.quotas import quotas, schedule, turns
@@ -18,11 +19,11 @@ __all__ = ["Draws", "Mixture", "quotas", "schedule"]
 
 
 class Draws(NamedTuple):
-    """Addresses in several orders: which one, the positions there, and the epochs (one for all, or one for each)."""
+    """Addresses in several orders: which one, the positions there, and the epochs; int64, ``(n,)`` each."""
 
     sources: Indices
     positions: Indices
-    epochs: Indices | int
+    epochs: Indices
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Mixture:
     >>> mixture = Mixture(lengths=(6, 2), weights=(3, 1), stop="first")
     >>> mixture.length
     8
-    >>> sources, positions, epochs = mixture(np.arange(8), 0)
+    >>> sources, positions, epochs = mixture(At(np.arange(8)))
     >>> sources.tolist(), positions.tolist()
     ([0, 0, 0, 1, 0, 0, 0, 1], [0, 1, 2, 0, 3, 4, 5, 1])
     """
@@ -75,8 +76,9 @@ class Mixture:
         ends = [table.position(source, length - 1) + 1 for source, length in drawn if length is not None]
         return max(ends) if len(ends) == len(drawn) else None
 
-    def __call__(self, positions: Indices, epochs: Indices | int = 0) -> Draws:
-        """Return for positions ``(n,)`` in ``range(length)``: the sources, the positions in them, and their epochs."""
+    def __call__(self, at: At, /) -> Draws:
+        """Return for addresses, ``(n,)``: the sources, the positions in them, and their epochs, as new arrays."""
+        positions, epochs = at
         table = turns(self.weights)
         rounds = positions // len(table.source)
         places = positions - rounds * len(table.source)
@@ -84,7 +86,7 @@ class Mixture:
         draws = table.ordinal.take(places)
         draws += rounds * table.quotas.take(sources)
         if self.stop == "first":
-            return Draws(sources, draws, epochs)
+            return Draws(sources, draws, np.full(draws.shape, epochs, np.int64))
         below = self._cycles.take(sources)
         if self.length is None:
             rounds = draws // below
