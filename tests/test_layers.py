@@ -18,7 +18,7 @@ SOURCES = Path(__file__).parents[1] / "src"
 FLOORS = (
     {"core"},
     {"nodes", "formats", "stages", "stores"},
-    {"stream"},
+    {"parts", "show", "stream"},
     {"dataset"},
     {"store"},
     {"__init__"},
