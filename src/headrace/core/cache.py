@@ -1,7 +1,8 @@
-"""A cache bounded by the bytes that it holds, safe for threads: the least recently used entry goes first."""
+"""A cache bounded by the bytes that it holds, safe for threads and forks: the least recently used goes first."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -12,11 +13,14 @@ import numpy as np
 Name = TypeVar("Name", bound=Hashable)
 Value = TypeVar("Value", bound=np.ndarray[Any, Any])
 
+ENTRY_BYTES = 1024
+"""What an entry is taken to cost beside its content, so that millions of tiny arrays count too."""
+
 
 class ByteCache(Generic[Name, Value]):
     """Arrays by name, made on first use; what does not fit is given out all the same, and not kept.
 
-    >>> cache = ByteCache(limit=100)
+    >>> cache = ByteCache(limit=10_000)
     >>> cache.get(3, np.arange).tolist()
     [0, 1, 2]
     """
@@ -25,6 +29,11 @@ class ByteCache(Generic[Name, Value]):
         self._limit = limit
         self._held = 0
         self._entries: OrderedDict[Name, Value] = OrderedDict()
+        self._free_locks()
+        if hasattr(os, "register_at_fork"):  # a lock that another thread held stays locked for ever in the child
+            os.register_at_fork(after_in_child=self._free_locks)
+
+    def _free_locks(self) -> None:
         self._lock = threading.Lock()
         self._making: dict[Name, threading.Lock] = {}
 
@@ -38,8 +47,12 @@ class ByteCache(Generic[Name, Value]):
         with making:
             found = self._find(name)
             if found is None:
-                found = make(name)
-                self._keep(name, found)
+                try:
+                    found = make(name)
+                    self._keep(name, found)
+                finally:
+                    with self._lock:
+                        self._making.pop(name, None)
         return found
 
     def _find(self, name: Name) -> Value | None:
@@ -50,11 +63,10 @@ class ByteCache(Generic[Name, Value]):
             return found
 
     def _keep(self, name: Name, value: Value) -> None:
+        if value.nbytes + ENTRY_BYTES > self._limit:
+            return
         with self._lock:
-            self._making.pop(name, None)
-            if value.nbytes > self._limit:
-                return
             self._entries[name] = value
-            self._held += value.nbytes
+            self._held += value.nbytes + ENTRY_BYTES
             while self._held > self._limit:
-                self._held -= self._entries.popitem(last=False)[1].nbytes
+                self._held -= self._entries.popitem(last=False)[1].nbytes + ENTRY_BYTES

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 from headrace.core.address import At, Order
 from headrace.core.errors import ArgumentError, OrderError
 from headrace.core.shard import Shard
@@ -125,13 +127,13 @@ class Repeat:
         first = epochs * self._stride
         if not self.below or not positions.size:
             return At(positions, first)
-        rounds = positions // self.below
-        below = positions - rounds * self.below
-        one = int(rounds[0])
-        # a batch mostly lies within one round: one epoch for all keeps the orders below on their fast way
-        if int(rounds[-1]) == one and (rounds == one).all():
+        # a batch mostly lies within one round: one epoch for all keeps this, and the orders below, on the fast way
+        one = int(positions[0]) // self.below
+        below = positions - one * self.below
+        if below.view(np.uint64).max() < self.below:  # those of an earlier round are below 0: huge as unsigned
             return At(below, first + one)
-        return At(below, rounds + first)
+        rounds = positions // self.below
+        return At(positions - rounds * self.below, rounds + first)
 
     def find(self, position: int, below_epoch: int, epoch: int) -> int | None:
         number = below_epoch - epoch * self._stride

@@ -84,11 +84,14 @@ class Shuffle:
         return permutation.explicit(self.key, epoch, self.below).take(positions)
 
     def _by_epoch(self, positions: Indices, epochs: Indices) -> Indices:
-        different = np.unique(epochs).tolist()
-        if len(different) == 1:
-            return self._look_up(positions, different[0])
+        if not epochs.size:
+            return positions
+        first = int(epochs[0])
+        if (epochs == first).all():
+            return self._look_up(positions, first)
+        grouped = epochs.argsort(kind="stable")
+        different, begins = np.unique(epochs[grouped], return_index=True)
         below = np.empty(positions.shape, np.int64)
-        for epoch in different:
-            here = np.flatnonzero(epochs == epoch)
+        for epoch, here in zip(different.tolist(), np.split(grouped, begins[1:]), strict=True):
             below[here] = self._look_up(positions[here], epoch)
         return below
