@@ -1,0 +1,76 @@
+"""Output buffers that are written to again once nobody holds them.
+
+A fresh array for each batch costs page faults as soon as batches are large: the allocator hands pages back to the
+system and takes them again. A buffer that is reused costs none. Whether anybody still holds one (the array, a view
+of it, a tensor that shares its memory) is what its reference count says.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.core.source import Indices
+
+_HELD_BY_US = 2  # the local name below and the argument of getrefcount
+_MOST = 4  # buffers kept for a column: one in use, one just handed over, and some that a consumer holds on to
+_LEAST_BYTES = 1 << 17  # smaller arrays come from the allocator's own free lists, faster than from here
+
+
+class Buffers:
+    """Buffers for one reader, a few for each column.
+
+    An array that was handed out stays its holder's for as long as it, or anything that shares its memory, lives.
+    With all buffers held, a fresh array is made instead, so nothing waits and nothing is overwritten. Several threads
+    may share one: a buffer is out of the list while it is looked at.
+
+    >>> buffers = Buffers()
+    >>> rows = buffers.take("x", np.arange(12.0).reshape(4, 3), np.array([2, 0]))
+    >>> rows.tolist()
+    [[6.0, 7.0, 8.0], [0.0, 1.0, 2.0]]
+    """
+
+    def __init__(self) -> None:
+        self._free: dict[object, deque[NDArray[np.generic]]] = {}
+
+    def take(self, key: object, column: NDArray[np.generic], indices: Indices) -> NDArray[np.generic]:
+        """Gather rows of a column into a buffer of this key.
+
+        Args:
+            key: Names the column; keys do not share buffers.
+            column: Shape ``(n, ...)``, C-contiguous.
+            indices: Shape ``(k,)``, all in ``range(n)``: they are not checked here.
+
+        Returns:
+            Shape ``(k, ...)``, the caller's own, writable.
+        """
+        rows = len(indices)
+        if rows * (column.nbytes // max(1, len(column))) < _LEAST_BYTES:
+            return column.take(indices, 0, None, "clip")
+        out = self._get(key, column, rows)
+        return column.take(indices, 0, out, "clip")
+
+    def empty(self, key: object, like: NDArray[np.generic], rows: int) -> NDArray[np.generic]:
+        """Return an array of ``rows`` rows of a column's dtype and row shape, its content undefined."""
+        return self._get(key, like, rows)
+
+    def _get(self, key: object, like: NDArray[np.generic], rows: int) -> NDArray[np.generic]:
+        free = self._free.setdefault(key, deque())
+        for _ in range(len(free)):
+            try:
+                buffer = free.popleft()
+            except IndexError:  # another thread has them all
+                break
+            fits = len(buffer) >= rows and buffer.dtype == like.dtype and buffer.shape[1:] == like.shape[1:]
+            idle = sys.getrefcount(buffer) == _HELD_BY_US
+            if fits or not idle:  # an idle one that does not fit is dropped: the shape has changed
+                free.append(buffer)
+            if fits and idle:
+                return buffer if len(buffer) == rows else buffer[:rows]
+        fresh = np.empty((rows, *like.shape[1:]), like.dtype)
+        if len(free) < _MOST:
+            free.append(fresh)
+        return fresh

@@ -1,0 +1,655 @@
+"""The face of the random-access layer: each method forwards to the node that does it."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+
+from headrace.core.address import At, Order
+from headrace.core.batch import Batch
+from headrace.core.collate import Pad
+from headrace.core.errors import ArgumentError, EndlessError, KindError, SchemaError
+from headrace.core.order import Repeat
+from headrace.core.records import Records, Rows, stacked, to_columns
+from headrace.core.records import concat as concat_records
+from headrace.core.schema import Schema
+from headrace.core.seeds import check as check_seed
+from headrace.core.shuffle import Shuffle
+from headrace.core.source import Indices
+from headrace.formats.adopt import adopt
+from headrace.nodes import divide, rewrite
+from headrace.nodes.batched import Batched
+from headrace.nodes.crossing import Crossing
+from headrace.nodes.joined import Concat, Mix, Zip, check_alike
+from headrace.nodes.kept import Kept
+from headrace.nodes.leaf import Leaf
+from headrace.nodes.maps import BatchMap, Map, RecordMap, name_of
+from headrace.nodes.node import Context, Node
+from headrace.nodes.ordered import Ordered
+from headrace.nodes.sharded import Remainder, Sharded
+from headrace.parts import Parts
+from headrace.show import chain, known_length
+from headrace.stream import Stream
+
+_BLOCK = 4096  # records read together by list and collect
+
+
+class Dataset:
+    """Records that can be read in any order: a pure function from (epoch, position) to a record.
+
+    Every method returns a new Dataset and reads nothing, except where it says so. As a Python sequence a Dataset is
+    its epoch 0.
+
+    Args:
+        *data: Several columns, then records are tuples; or one thing: a mapping of columns, an array (records are its
+            rows), a ``range``, a list, a pandas DataFrame, a :class:`Batch`, a :class:`Source`, or anything with
+            ``__len__`` and ``__getitem__``, which is read row by row.
+        **columns: Named columns, then records are mappings: arrays of shape ``(n, ...)``, lists, :class:`Ragged`,
+            tensors. Arrays are not copied.
+
+    Raises:
+        ArgumentError: There is no data at all, or columns are given by name and by position.
+        KindError: The data cannot be read in any order, such as a generator, a set or a string.
+        SchemaError: Columns differ in length; the message names each length.
+
+    >>> ds = Dataset(image=np.zeros((6, 2, 2), np.uint8), label=[0, 1, 0, 1, 0, 1])
+    >>> len(ds), ds[0]["image"].shape, ds[-1]["label"]
+    (6, (2, 2), 1)
+    >>> ds.shuffle(seed=0).batch(4)[0]["image"].shape
+    (4, 2, 2)
+    """
+
+    __slots__ = ("__weakref__", "_node")
+
+    def __init__(self, *data: Any, **columns: Any) -> None:
+        if len(data) == 1 and not columns and isinstance(data[0], Dataset):
+            self._node: Node = data[0]._node
+        elif len(data) == 1 and isinstance(data[0], Stream):
+            raise KindError(
+                "a Stream flows in one order and cannot be read in any: submit() it to a Store, and fetch() it"
+            )
+        else:
+            self._node = Leaf(adopt(data, columns))
+
+    @classmethod
+    def _of(cls, node: Node) -> Dataset:
+        dataset = cls.__new__(cls)
+        dataset._node = node
+        return dataset
+
+    # As a sequence: epoch 0
+
+    def __len__(self) -> int:
+        """Return the number of records in an epoch; after a filter this costs one pass, once."""
+        length = self._node.length
+        if length is None:
+            raise EndlessError("an endless dataset has no length; take(n) of it has")
+        return length
+
+    def __length_hint__(self) -> int:
+        if self._node.length is None:  # list(endless) asks here, and would fill the memory otherwise
+            raise ArgumentError("an endless dataset cannot become a list: take(n) of it first")
+        return len(self)
+
+    def __bool__(self) -> bool:
+        return self._node.length != 0
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return a record for an integer; for a slice, a list of integers or a boolean mask a Dataset of those."""
+        if isinstance(key, slice):
+            return self._window(key.start, key.stop, key.step, f"[{_slice_text(key)}]")
+        if isinstance(key, str):
+            raise KindError(
+                f"records are asked for by number: [{key!r}] of a record, or select({key!r}) for the column"
+            )
+        if isinstance(key, np.ndarray | Sequence) and not isinstance(key, bytes):
+            if not (isinstance(key, np.ndarray) and key.ndim == 0):
+                return Dataset._of(divide.subset(self._node, self._positions(key), f"[{len(key)} chosen]"))
+        return self._record(self._position(key))
+
+    def _record(self, position: int, epoch: int = 0) -> Any:
+        at = At(np.array([position], np.int64), epoch)
+        return self._node.read(at, Context()).rows()[0]
+
+    def _position(self, key: Any) -> int:
+        try:
+            position = operator.index(key)
+        except TypeError:
+            raise KindError(
+                "records are asked for by an integer, a slice, a list of integers or a boolean mask, "
+                f"not {type(key).__name__}"
+            ) from None
+        length = self._node.length
+        if length is None:
+            if position < 0:
+                raise EndlessError(f"[{position}] counts from the end, and an endless dataset has none")
+            return position
+        if not -length <= position < length:
+            raise IndexError(f"record {position} of a dataset of {length}")
+        return position % length
+
+    def _positions(self, key: Any) -> Indices:
+        wanted = np.asarray(key)
+        length = self._node.length
+        if wanted.ndim != 1 or (wanted.size and wanted.dtype.kind not in "iub"):
+            raise KindError(
+                f"a list of records must hold integers or booleans, got {wanted.dtype} of shape {wanted.shape}"
+            )
+        if wanted.dtype == np.bool_:
+            if wanted.shape != (length,):
+                raise IndexError(f"a mask of {len(wanted)} booleans for a dataset of {length}")
+            return np.flatnonzero(wanted)
+        wanted = wanted.astype(np.int64)
+        if wanted.size and length is None and wanted.min() < 0:
+            raise EndlessError(f"[{wanted.min()}] counts from the end, and an endless dataset has none")
+        if wanted.size and length is not None:
+            outside = (wanted < -length) | (wanted >= length)
+            if outside.any():
+                raise IndexError(f"record {wanted[outside][0]} of a dataset of {length}")
+            wanted = np.where(wanted < 0, wanted + length, wanted)
+        return wanted
+
+    def __iter__(self) -> Iterator[Any]:
+        """Give the records of epoch 0, one after the other; of an endless dataset for ever."""
+        return Crossing(self._node, 1).start()
+
+    def __reversed__(self) -> Iterator[Any]:
+        return iter(self[::-1])
+
+    def __add__(self, other: Any) -> Dataset:
+        return concat([self, other]) if isinstance(other, Dataset) else NotImplemented
+
+    def __repr__(self) -> str:
+        return f"Dataset({known_length(self._node)} records, {self._node.schema() or '?'}: {chain(self._node)})"
+
+    # What it is
+
+    @property
+    def schema(self) -> Schema:
+        """Names, dtypes and shapes of a record's columns; where a map decides them, this reads record 0."""
+        known = self._node.schema()
+        if known is not None:
+            return known
+        if not self:
+            raise SchemaError(f"there are no records that could tell what {self._node.words()} gives")
+        record = self._record(0)
+        if isinstance(record, Batch):
+            return Schema.of(record)
+        columns = stacked([record])
+        return Schema.of(columns.batch, columns.structure)
+
+    def indices(self, step: int, epoch: int = 0) -> Indices:
+        """Return which source records a position holds: of a batched dataset those of batch ``step``.
+
+        Nothing is read. Several sources are numbered one after the other, as ``concat`` would; of a zip it is the
+        first one that counts.
+
+        Returns:
+            Shape ``(records,)``, int64, in the order of the batch.
+
+        >>> Dataset(range(10)).shuffle(seed=0).batch(4).indices(1).shape
+        (4,)
+        """
+        return self._node.ids(At(np.array([self._position(step)], np.int64), _epoch(epoch)))
+
+    def step_of(self, record: int, epoch: int = 0) -> int | None:
+        """Return the first step of an epoch that sees a source record; None where it is left out.
+
+        Nothing is read, and nothing iterated: the order is inverted. A step is a batch where there are batches, else
+        a record.
+
+        >>> batches = Dataset(range(10)).shuffle(seed=0).batch(4)
+        >>> all(record in batches.indices(batches.step_of(record)) for record in range(10))
+        True
+        """
+        number = operator.index(record)
+        if not 0 <= number < self._node.universe:
+            raise IndexError(f"source record {record} of {self._node.universe}")
+        return self._node.find(number, _epoch(epoch))
+
+    # Orders
+
+    def _ordered(self, make: Callable[[int | None], Order], says: str, **about: bool) -> Dataset:
+        return Dataset._of(Ordered(self._node, make, says, **about))
+
+    def _window(self, start: int | None, stop: int | None, step: int | None, says: str) -> Dataset:
+        for value in (start, stop, step):
+            if value is not None:
+                operator.index(value)
+        if step == 0:
+            raise ArgumentError("a slice's step must not be 0")
+        return Dataset._of(divide.window(self._node, start, stop, step, says))
+
+    def shuffle(
+        self, seed: int, reshuffle: bool = True, method: Literal["auto", "explicit", "keyed"] = "auto"
+    ) -> Dataset:
+        """Put all records in a random order: the true, global shuffle, another one in each epoch.
+
+        Args:
+            seed: A whole number, 0 or more. Different seeds, and different epochs of one, share no order.
+            reshuffle: False keeps the order of epoch 0 for all epochs.
+            method: ``explicit`` holds a permutation (8 bytes a record), ``keyed`` computes it (no memory, any length);
+                ``auto`` takes the first up to 10 million records. Which one is part of a state's identity.
+
+        >>> sorted(Dataset(range(5)).shuffle(seed=0))
+        [0, 1, 2, 3, 4]
+        """
+        seed = check_seed(seed)
+        if method not in ("auto", "explicit", "keyed"):
+            raise ArgumentError(f"method must be 'auto', 'explicit' or 'keyed', got {method!r}")
+        says = f"shuffle(seed={seed}{'' if reshuffle else ', reshuffle=False'})"
+        make = partial(Shuffle, seed=seed, reshuffle=bool(reshuffle), method=method)
+        return self._ordered(make, says, reorders=bool(reshuffle), whole=True, keeps_length=True)
+
+    def shard(self, index: int, count: int, remainder: Remainder = "uneven") -> Dataset:
+        """Return one reader's share: every ``count``-th record from ``index`` on.
+
+        Write it last before ``batch``: then a state saved by any number of readers resumes with any other.
+
+        Args:
+            index: This reader, in ``range(count)``.
+            count: How many readers there are.
+            remainder: What becomes of what ``count`` does not divide: ``uneven`` gives some readers one record more,
+                ``drop`` leaves out fewer than ``count``, ``pad`` repeats some and marks them (a column ``padded``, or
+                one more field of a tuple).
+
+        >>> [list(Dataset(range(7)).shard(index, 3)) for index in range(3)]
+        [[0, 3, 6], [1, 4], [2, 5]]
+        """
+        index, count = _whole(index, "index", 0), _whole(count, "count", 1)
+        if index >= count:
+            raise ArgumentError(f"shard index must be in range({count}), got {index}")
+        if remainder not in ("uneven", "drop", "pad"):
+            raise ArgumentError(f"remainder must be 'uneven', 'drop' or 'pad', got {remainder!r}")
+        return Dataset._of(Sharded(self._node, index, count, remainder))
+
+    def take(self, n: int) -> Dataset:
+        """Return the first ``n`` records, or all if there are fewer."""
+        return self._window(None, _whole(n, "n", 0), None, f"take({n})")
+
+    def skip(self, n: int) -> Dataset:
+        """Return all but the first ``n`` records."""
+        return self._window(_whole(n, "n", 0), None, None, f"skip({n})")
+
+    def repeat(self, times: int | None = None) -> Dataset:
+        """Return the records several times over; a shuffle below draws a new order each time.
+
+        Args:
+            times: How often; None for ever, and then there is no ``len``.
+
+        >>> list(Dataset(range(2)).repeat(2))
+        [0, 1, 0, 1]
+        """
+        if times is not None:
+            times = _whole(times, "times", 0)
+        return self._ordered(partial(Repeat, times=times), f"repeat({'' if times is None else times})", whole=True)
+
+    def split(self, *, seed: int | None = None, by: str | int | None = None, **parts: float) -> Parts:
+        """Divide the records into parts, once and for all epochs; no record is in two.
+
+        Shuffles written before it are drawn over each part by itself. Reads one column where ``by`` is given.
+
+        Args:
+            seed: Draws who goes where; None cuts in order.
+            by: A column: records of one value stay together, so that no patient is in two parts; then the sizes are
+                as near to the fractions as whole groups allow.
+            **parts: Fractions that sum to 1, or numbers of records that sum to the length.
+
+        Returns:
+            The parts, which unpack in order and answer to their names: ``parts.train``, ``parts["train"]``.
+
+        Raises:
+            OrderError: The set of records differs by epoch below, or holds a record more than once.
+
+        >>> train, val = Dataset(range(10)).split(train=0.8, val=0.2, seed=0)
+        >>> len(train), len(val), sorted([*train, *val]) == list(range(10))
+        (8, 2, True)
+        """
+        if seed is not None:
+            seed = check_seed(seed)
+        divided = divide.split(self._node, parts, seed, by)
+        return Parts({name: Dataset._of(node) for name, node in divided.items()})
+
+    def sort_by(self, by: str | int | Callable[[Any], Any], descending: bool = False) -> Dataset:
+        """Return the records in the order of a column, or of a function of the record; equal ones keep their order.
+
+        The column is read on first use. A shuffle written before has no effect.
+
+        >>> Dataset(name=["b", "a"], size=[1, 2]).sort_by("name")[0]
+        {'name': 'a', 'size': 2}
+        """
+        return Dataset._of(divide.sort(self._node, by, descending))
+
+    def group_by(self, column: str | int) -> dict[Any, Dataset]:
+        """Return the records of each value of a column, in order of appearance; reads the column at once.
+
+        >>> {kind: len(group) for kind, group in Dataset(kind=["x", "y", "x"]).group_by("kind").items()}
+        {'x': 2, 'y': 1}
+        """
+        return {name: Dataset._of(node) for name, node in divide.group(self._node, column).items()}
+
+    def balance(self, by: str | int, length: Literal["largest", "smallest"] | int = "largest") -> Dataset:
+        """Return equal shares of each group, in turns: after any number of records they differ by one at most.
+
+        Reads the column at once.
+
+        Args:
+            by: The column that tells the groups.
+            length: How many records each group gives in an epoch: as many as the largest has (smaller ones go round
+                again, and go on in the next epoch where they stopped), as the smallest has, or a number.
+
+        >>> Dataset(label=[0, 0, 0, 1]).balance(by="label").collect()["label"].tolist()
+        [0, 1, 0, 1, 0, 1]
+        """
+        groups = list(self.group_by(by).values())
+        if not groups:
+            raise ArgumentError("balance: there are no records, so there are no groups")
+        if length in ("largest", "smallest"):
+            return mix(groups, [1] * len(groups), stop="longest" if length == "largest" else "first")
+        each = _whole(length, "length (a number, 'largest' or 'smallest')", 1)
+        return mix([group.repeat() for group in groups], [1] * len(groups)).take(each * len(groups))
+
+    def sample(self, n: int, *, seed: int, weights: Any = None, replace: bool = False) -> Dataset:
+        """Return ``n`` records drawn at random, once and for all epochs.
+
+        Args:
+            n: How many.
+            seed: A whole number, 0 or more.
+            weights: The chance of each record, in proportion: shape ``(len,)``, or a column's name; None for equal.
+            replace: Whether a record may be drawn more than once.
+
+        >>> len(set(Dataset(range(100)).sample(10, seed=0)))
+        10
+        """
+        return Dataset._of(divide.sample(self._node, _whole(n, "n", 0), check_seed(seed), weights, replace))
+
+    # Functions
+
+    def map(self, function: Callable[..., Any], seed: int | None = None) -> Dataset:
+        """Apply a function to each record; after ``batch``, to each batch.
+
+        Args:
+            function: Called with a record; with a seed, with a record and a NumPy Generator of that record's own,
+                which is good within the call.
+            seed: Makes the generators, keyed by (seed, epoch, position): a record drawn twice is augmented
+                differently, and the same run gives the same numbers with any workers.
+
+        >>> sum(Dataset(range(10)).map(lambda x: x + 1))
+        55
+        """
+        return self._mapped(RecordMap, function, seed)
+
+    def map_batches(self, function: Callable[..., Any], seed: int | None = None) -> Dataset:
+        """Apply a function to many records at once; it must treat each row by itself.
+
+        How many rows it is given, and which are beside each other, is not promised: the contract is row-wise. After
+        ``batch`` it is the same as ``map``.
+
+        Args:
+            function: Called with a Batch (of mappings), a tuple of columns (of tuples) or a column (of values), and
+                returns one of these with as many rows; with a seed it is given a :class:`RowGenerator`, too.
+            seed: Makes the generator, whose row i is keyed by (seed, epoch, position of row i).
+
+        >>> Dataset(np.arange(3)).map_batches(lambda x: x * 10).list()
+        [0, 10, 20]
+        """
+        return self._mapped(RecordMap if self._node.batched else BatchMap, function, seed)
+
+    def _mapped(self, kind: type[Map], function: Callable[..., Any], seed: int | None) -> Dataset:
+        if not callable(function):
+            raise KindError(f"map needs a function, got {type(function).__name__}")
+        checked = None if seed is None else check_seed(seed)
+        place = _maps_below(self._node)
+        return Dataset._of(rewrite.above_maps(self._node, lambda node: kind(node, function, checked, place)))
+
+    def filter(self, predicate: Callable[[Any], Any], batches: bool = False) -> Dataset:
+        """Keep the records for which a function is true.
+
+        It looks at every record once, on first use, and remembers two bits a record; then ``len`` is right and access
+        random. Written after a shuffle, it is evaluated below it, and the shuffle is drawn over what is kept.
+
+        Args:
+            predicate: Called with a record, returns a truth value; with ``batches`` called with a batch, returns a
+                boolean array of shape ``(rows,)``.
+            batches: Whether the predicate looks at many records at once, which is faster.
+
+        Raises:
+            OrderError: The set of records differs by epoch below, by a random map or a take of a reshuffled order;
+                the message names the step. ``.stream().filter(...)`` filters whatever flows.
+
+        >>> list(Dataset(range(10)).filter(lambda x: x % 2 == 1))
+        [1, 3, 5, 7, 9]
+        """
+        if not callable(predicate):
+            raise KindError(f"filter needs a function, got {type(predicate).__name__}")
+
+        def kept(node: Node) -> Node:
+            parted = rewrite.each_part(node, kept)
+            if parted is not None:
+                return parted
+            what = f"filter({name_of(predicate)})"
+            rewrite.refuse_random(node, what)
+            place = rewrite.still(node, what)
+            shown = rewrite.content(node, place)
+            return rewrite.rebuild(node, place, lambda below: Kept(below, shown, predicate, batches))
+
+        return Dataset._of(kept(self._node))
+
+    # Columns
+
+    def select(self, *names: str | int) -> Dataset:
+        """Return records with these columns only, in this order; the others are not read where that can be avoided."""
+        return self._picked("select", names)
+
+    def select_tuple(self, *names: str | int) -> Dataset:
+        """Return records that are tuples of these columns, for ``for x, y in ...``.
+
+        >>> Dataset(x=[1.5], y=[2]).select_tuple("y", "x")[0]
+        (2, 1.5)
+        """
+        return self._picked("select_tuple", names)
+
+    def drop(self, *names: str | int) -> Dataset:
+        """Return records without these columns."""
+        return self._picked("drop", names)
+
+    def _picked(self, kind: str, names: tuple[str | int, ...]) -> Dataset:
+        flat = tuple(names[0]) if len(names) == 1 and isinstance(names[0], list | tuple) else names
+        wanted = [str(name) for name in flat]
+        if not wanted:
+            raise ArgumentError(f"{kind} needs the name of a column")
+        if len(set(wanted)) < len(wanted) and kind != "select_tuple":
+            raise ArgumentError(f"{kind}: a column is named twice in {', '.join(wanted)}")
+        schema = self._node.schema()
+        if kind != "select_tuple" and schema is not None and schema.structure == "tuple":
+            keep = wanted if kind == "select" else [name for name in schema.fields if name not in wanted]
+            pairs = tuple((old, str(place)) for place, old in enumerate(keep))
+            return Dataset._of(rewrite.pick(self._node, "select_tuple", pairs))
+        as_tuple = kind == "select_tuple"
+        pairs = tuple((name, str(place) if as_tuple else name) for place, name in enumerate(wanted))
+        return Dataset._of(rewrite.pick(self._node, kind, pairs))
+
+    def rename(self, names: Mapping[str, str] | None = None, **more: str) -> Dataset:
+        """Return records with some columns under new names: ``rename({"old": "new"})`` or ``rename(old="new")``."""
+        pairs = {**(names or {}), **more}
+        if not pairs:
+            raise ArgumentError('rename needs names, such as rename({"old": "new"})')
+        for old, new in pairs.items():
+            if not isinstance(old, str) or not isinstance(new, str) or not new:
+                raise ArgumentError(f"rename: names must be strings that are not empty, got {old!r} to {new!r}")
+        return Dataset._of(rewrite.pick(self._node, "rename", tuple(pairs.items())))
+
+    # To batches, streams and results
+
+    def batch(
+        self,
+        size: int,
+        drop_remainder: bool = False,
+        collate: Callable[[list[Any]], Any] | None = None,
+        pad: Pad = None,
+    ) -> Dataset:
+        """Return a Dataset whose records are batches: ``len`` counts batches, ``[k]`` is batch k.
+
+        A batch keeps its records' structure: of mappings it is a :class:`Batch`, of tuples a tuple of columns, of
+        values one column. No batch spans two epochs. Columns are copies, the caller's own.
+
+        Args:
+            size: Records in a batch.
+            drop_remainder: Whether to leave out a last batch of fewer records.
+            collate: Makes a batch of a list of records; None stacks columns.
+            pad: Fills ragged columns up to the longest row of the batch: a value for all, or a mapping from column to
+                value. A column ``text_length`` then tells the true lengths of ``text``; of tuples and values they
+                are further fields at the end.
+
+        >>> Dataset(range(5)).batch(2).list()
+        [array([0, 1]), array([2, 3]), array([4])]
+        """
+        if collate is not None and not callable(collate):
+            raise KindError(f"collate must be a function of a list of records, got {type(collate).__name__}")
+        if collate is not None and pad is not None:
+            raise ArgumentError("pad fills columns, and collate makes the batch itself: give one of them")
+        return Dataset._of(Batched(self._node, _whole(size, "batch size", 1), bool(drop_remainder), collate, pad))
+
+    def stream(self, epochs: int | None = 1) -> Stream:
+        """Cross over to the sequential layer: the records, or batches, in order, with a state to resume from.
+
+        Args:
+            epochs: How many epochs; None for ever.
+
+        >>> iterator = iter(Dataset(range(4)).batch(2).stream(epochs=2))
+        >>> next(iterator), iterator.state_dict()["at"]["step"]
+        (array([0, 1]), 1)
+        """
+        if epochs is not None:
+            epochs = _whole(epochs, "epochs", 0)
+        return Stream._of(Crossing(self._node, epochs))
+
+    def list(self) -> list[Any]:
+        """Return all records of epoch 0."""
+        self._needs_end("list()")
+        return [*iter(self)]
+
+    def collect(self) -> Any:
+        """Return all records of epoch 0 as one batch: a Batch, a tuple of columns or one column."""
+        self._needs_end("collect()")
+        if self._node.batched:
+            raise ArgumentError(
+                "collect() makes one batch, and these are batches already: list() them, or collect() before batch"
+            )
+        return to_columns(self._read_all()).unwrap()
+
+    def _read_all(self) -> Records:
+        context, length = Context(), len(self)
+        pieces = [
+            self._node.read(At(np.arange(start, min(start + _BLOCK, length), dtype=np.int64)), context)
+            for start in range(0, max(length, 1), _BLOCK)
+        ]
+        if any(isinstance(piece, Rows) for piece in pieces):
+            return Rows([row for piece in pieces for row in piece.rows()])
+        return pieces[0] if len(pieces) == 1 else concat_records(pieces)
+
+    def first(self) -> Any:
+        """Return record 0 of epoch 0."""
+        if not self:
+            raise IndexError("first(): the dataset has no records")
+        return self._record(0)
+
+    def foreach(self, function: Callable[[Any], Any]) -> None:
+        """Call a function with every record of epoch 0.
+
+        >>> Dataset(range(10)).filter(lambda x: x % 4 == 1).foreach(print)
+        1
+        5
+        9
+        """
+        for record in self:
+            function(record)
+
+    def _needs_end(self, what: str) -> None:
+        if self._node.length is None:
+            raise EndlessError(f"{what} needs an end, and this dataset has none: take(n) first")
+
+
+def concat(datasets: Iterable[Dataset]) -> Dataset:
+    """Return datasets one after the other; their records must be alike.
+
+    >>> list(concat([Dataset(range(2)), Dataset(range(3))]))
+    [0, 1, 0, 1, 2]
+    """
+    nodes = _nodes(datasets, "concat")
+    check_alike(nodes, "concat")
+    return Dataset._of(Concat(nodes))
+
+
+def zip(*datasets: Dataset) -> Dataset:
+    """Return datasets side by side: a record is a tuple with one of each; as long as the shortest.
+
+    >>> list(zip(Dataset(range(3)), Dataset(["a", "b"])))
+    [(0, 'a'), (1, 'b')]
+    """
+    return Dataset._of(Zip(_nodes(datasets, "zip")))
+
+
+def mix(
+    datasets: Iterable[Dataset], weights: Iterable[float] | None = None, stop: Literal["first", "longest"] = "first"
+) -> Dataset:
+    """Mix datasets by weights, in exact quotas: after any k records, dataset i has given k p_i of them, within one.
+
+    Args:
+        datasets: At least one; their records must be alike.
+        weights: As many numbers, 0 or more, not all 0, in proportion; None for equal ones.
+        stop: ``first`` ends before the first draw that a dataset cannot serve; ``longest`` when each has been given
+            in full, the shorter ones going round again.
+
+    Raises:
+        ArgumentError: The weights do not fit.
+        SchemaError: The records are not alike.
+
+    >>> list(mix([Dataset([0] * 6), Dataset([1] * 2)], weights=[3, 1]))
+    [0, 0, 1, 0, 0, 0, 1, 0]
+    """
+    nodes = _nodes(datasets, "mix")
+    check_alike(nodes, "mix")
+    shares = tuple(float(weight) for weight in weights) if weights is not None else (1.0,) * len(nodes)
+    mixed = Mix(nodes, shares, stop)
+    mixed.check()
+    return Dataset._of(mixed)
+
+
+def _nodes(datasets: Iterable[Dataset], what: str) -> tuple[Node, ...]:
+    listed = [datasets] if isinstance(datasets, Dataset) else [*datasets]
+    if not listed:
+        raise ArgumentError(f"{what} needs at least one dataset")
+    for dataset in listed:
+        if not isinstance(dataset, Dataset):
+            raise KindError(f"{what} takes Datasets, got {type(dataset).__name__}: Dataset(...) of it first")
+    return tuple(dataset._node for dataset in listed)
+
+
+def _whole(value: Any, name: str, least: int) -> int:
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise KindError(f"{name} must be a whole number, got {value!r}") from None
+    if number < least:
+        raise ArgumentError(f"{name} must be {least} or more, got {number}")
+    return number
+
+
+def _epoch(value: Any) -> int:
+    return _whole(value, "epoch", 0)
+
+
+def _maps_below(node: Node) -> int:
+    return isinstance(node, Map) + sum(_maps_below(below) for below in node.inputs)
+
+
+def _slice_text(key: slice) -> str:
+    parts = [key.start, key.stop] + ([key.step] if key.step is not None else [])
+    return ":".join("" if part is None else str(part) for part in parts)

@@ -1,0 +1,1 @@
+"""Where records lie, one file a kind."""

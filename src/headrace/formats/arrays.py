@@ -1,0 +1,102 @@
+"""Columns in memory, or mapped from a file by NumPy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from headrace.core import columns as column_of
+from headrace.core import fingerprint
+from headrace.core.batch import Batch
+from headrace.core.errors import KindError
+from headrace.core.ragged import Ragged
+from headrace.core.schema import Structure
+from headrace.core.source import Indices
+
+
+@dataclass(frozen=True, eq=False)
+class Arrays:
+    """Equal-length columns as a source. They are not copied: who writes to them changes the dataset.
+
+    Args:
+        batch: The columns.
+        structure: What one record is.
+    """
+
+    batch: Batch
+    structure: Structure = "mapping"
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Any], structure: Structure = "mapping") -> Arrays:
+        """Take arrays, lists, ragged columns, tensors or nested mappings of these as columns.
+
+        Raises:
+            SchemaError: The columns differ in length; the message names each length.
+        """
+        for name, column in columns.items():
+            if isinstance(column, np.ma.MaskedArray):
+                raise KindError(
+                    f"column {name!r} is a masked array, whose mask would be lost: fill it first (.filled())"
+                )
+        return cls(Batch({name: column_of.as_column(column) for name, column in columns.items()}), structure)
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+    def columns(self) -> Batch:
+        return self.batch
+
+    def read(self, indices: Indices, /) -> Batch:
+        return self.batch.take(indices)
+
+    def fingerprint(self) -> str:
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return fingerprint.of_record([f"{name} {_digest(column)}" for name, column in self.batch.items()])
+
+    def files(self) -> dict[str, str]:
+        """Return size and time of each file that a column is mapped from."""
+        stamps = {}
+        for _, column in self.batch.items():
+            path = _path(column)
+            if path is not None and os.path.exists(path):
+                about = os.stat(path)
+                stamps[path] = f"{about.st_size}:{about.st_mtime_ns}"
+        return stamps
+
+    def words(self) -> str:
+        names = list(self.batch.keys())
+        if self.structure != "mapping":
+            return "array" if self.structure == "value" else f"{len(names)} arrays"
+        shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
+        return f"columns({shown})"
+
+
+def _digest(column: Any) -> str:
+    if isinstance(column, Ragged):
+        return f"{fingerprint.of_array(column.values)} {fingerprint.of_array(column.offsets)}"
+    if isinstance(column, Batch):
+        return "\n".join(f"{name} {_digest(inner)}" for name, inner in column.items())
+    if isinstance(column, np.ndarray) and column.dtype != object:
+        return fingerprint.of_array(column)
+    return f"{len(column)} {fingerprint.of_record([column[place] for place in _spaced(len(column))])}"
+
+
+def _spaced(length: int) -> list[int]:
+    return sorted({*np.linspace(0, length - 1, num=16, dtype=np.int64).tolist()}) if length else []
+
+
+def _path(column: Any) -> str | None:
+    """Return the file that an array is mapped from, through views of it."""
+    while isinstance(column, np.ndarray):
+        if isinstance(column, np.memmap) and column.filename is not None:
+            return os.fspath(column.filename)
+        column = column.base
+    return None

@@ -1,0 +1,257 @@
+"""Several nodes as one: one after the other, mixed by weights, or side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import Any, Literal
+
+import numpy as np
+
+from headrace.core.address import At
+from headrace.core.batch import Batch
+from headrace.core.errors import ArgumentError, EndlessError, SchemaError
+from headrace.core.quotas import quotas
+from headrace.core.records import Columns, Records, Rows, concat, to_columns
+from headrace.core.schedule import Mixture
+from headrace.core.schema import Schema
+from headrace.core.source import Indices
+from headrace.nodes.node import Context, Node
+from headrace.nodes.ordered import ROUNDS
+
+
+@dataclass(frozen=True, eq=False)
+class Joined:
+    """What is common to nodes over several others."""
+
+    inputs: tuple[Node, ...]
+
+    @cached_property
+    def universe(self) -> int:
+        return sum(node.universe for node in self.inputs)
+
+    @cached_property
+    def offsets(self) -> list[int]:
+        """The number that each input's source records begin at."""
+        starts = np.cumsum([0, *(node.universe for node in self.inputs)])
+        return [int(start) for start in starts]
+
+    @property
+    def batched(self) -> bool:
+        return any(node.batched for node in self.inputs)
+
+    def code(self) -> tuple[str, ...]:
+        lines: dict[str, None] = {}  # a function that all inputs share is one line
+        for node in self.inputs:
+            lines.update(dict.fromkeys(node.code()))
+        return tuple(lines)
+
+    def moves(self) -> str | None:
+        return next((moved for moved in (node.moves() for node in self.inputs) if moved), None)
+
+    def inputs_order(self) -> tuple[str, ...]:
+        return tuple(f"{place}: {' | '.join(node.order())}" for place, node in enumerate(self.inputs))
+
+
+class Switched(Joined):
+    """Each position belongs to one of the inputs."""
+
+    def route(self, at: At) -> tuple[Indices, Indices, Indices | int]:
+        """Return which input each address belongs to, the position there and the epoch there: each shape (k,)."""
+        raise TypeError(f"{type(self).__name__} does not say where its records lie")
+
+    def _parts(self, at: At) -> list[tuple[int, Indices, At]]:
+        """Group addresses by input: its place, the rows of the result that it fills, its addresses."""
+        places, positions, epochs = self.route(at)
+        grouped = np.argsort(places, kind="stable")
+        which, starts = np.unique(places[grouped], return_index=True)
+        parts = []
+        for place, rows in zip(which.tolist(), np.split(grouped, starts[1:]), strict=True):
+            parts.append((place, rows, At(positions[rows], epochs if isinstance(epochs, int) else epochs[rows])))
+        return parts
+
+    def read(self, at: At, context: Context) -> Records:
+        if len(at.positions) == 0:
+            return self.inputs[0].read(At(at.positions), context)
+        parts = self._parts(at)
+        read = [self.inputs[place].read(below, context) for place, _, below in parts]
+        if len(parts) == 1:
+            return read[0]
+        filled = np.concatenate([rows for _, rows, _ in parts])
+        back = np.empty_like(filled)
+        back[filled] = np.arange(len(filled))
+        if any(isinstance(records, Rows) for records in read):
+            rows = [row for records in read for row in records.rows()]
+            return Rows([rows[place] for place in back.tolist()])
+        joined = to_columns(concat(read))
+        return Columns(joined.batch.take(back), joined.structure)
+
+    def ids(self, at: At) -> Indices:
+        result = np.empty(len(at.positions), np.int64)
+        for place, rows, below in self._parts(at) if len(at.positions) else []:
+            result[rows] = self.inputs[place].ids(below) + self.offsets[place]
+        return result
+
+    def owner(self, record: int) -> int:
+        """Return the place of the input that a source record belongs to."""
+        return int(np.searchsorted(self.offsets, record, side="right")) - 1
+
+    def schema(self) -> Schema | None:
+        return check_alike(self.inputs, self.words())
+
+    def words(self) -> str:
+        return f"{type(self).__name__.lower()} of {len(self.inputs)}"
+
+
+class Concat(Switched):
+    """One after the other."""
+
+    @cached_property
+    def starts(self) -> Indices:
+        """Where each input begins, and the end: shape (inputs + 1,)."""
+        lengths: list[int] = []
+        for place, node in enumerate(self.inputs):
+            if node.length is None:
+                raise EndlessError(f"concat: part {place} has no end, so nothing comes after it: take(n) of it first")
+            lengths.append(node.length)
+        return np.cumsum([0, *lengths], dtype=np.int64)
+
+    @property
+    def length(self) -> int:
+        return int(self.starts[-1])
+
+    def route(self, at: At) -> tuple[Indices, Indices, Indices | int]:
+        places = np.searchsorted(self.starts, at.positions, side="right") - 1
+        return places, at.positions - self.starts[places], at.epochs
+
+    def find(self, record: int, epoch: int) -> int | None:
+        place = self.owner(record)
+        found = self.inputs[place].find(record - self.offsets[place], epoch)
+        return None if found is None else int(self.starts[place]) + found
+
+    def order(self) -> tuple[str, ...]:
+        return (*self.inputs_order(), "concat")
+
+    def varies(self) -> str | None:
+        return next((varied for varied in (node.varies() for node in self.inputs) if varied), None)
+
+
+@dataclass(frozen=True, eq=False)
+class Mix(Switched):
+    """Mixed by exact quotas."""
+
+    weights: tuple[float, ...]
+    stop: Literal["first", "longest"]
+
+    def check(self) -> None:
+        """Answer weights that do not fit now, and not at the first read; lengths are not asked for yet.
+
+        Raises:
+            ArgumentError: They are too many or too few, negative, not finite, or all 0; or ``stop`` is unknown.
+        """
+        if len(self.weights) != len(self.inputs):
+            raise ArgumentError(f"mix: {len(self.inputs)} datasets need as many weights, got {len(self.weights)}")
+        quotas(self.weights)
+        if self.stop not in ("first", "longest"):
+            raise ArgumentError(f"mix: stop must be 'first' or 'longest', got {self.stop!r}")
+
+    @cached_property
+    def mixture(self) -> Mixture:
+        """Which input each position draws from."""
+        return Mixture(tuple(node.length for node in self.inputs), self.weights, self.stop)
+
+    @property
+    def length(self) -> int | None:
+        return self.mixture.length
+
+    def route(self, at: At) -> tuple[Indices, Indices, Indices | int]:
+        places, positions, epochs = self.mixture(at)
+        return places, positions, at.epochs if self.stop == "first" else epochs
+
+    def find(self, record: int, epoch: int) -> int | None:
+        place = self.owner(record)
+        below = record - self.offsets[place]
+        for below_epoch in islice(self.mixture.epochs(place, epoch), ROUNDS):
+            position = self.inputs[place].find(below, below_epoch)
+            found = None if position is None else self.mixture.find(place, position, below_epoch, epoch)
+            if found is not None:
+                return found
+        return None
+
+    def order(self) -> tuple[str, ...]:
+        return (*self.inputs_order(), self.mixture.text())
+
+    def moves(self) -> str | None:
+        return super().moves() or (self.words() if self.stop == "longest" else None)
+
+    def varies(self) -> str | None:
+        return self.words() if self.moves() is not None else None
+
+    def words(self) -> str:
+        return f"mix of {len(self.inputs)}"
+
+
+class Zip(Joined):
+    """Side by side: a record is a tuple with one of each; as long as the shortest."""
+
+    @cached_property
+    def length(self) -> int | None:
+        lengths = [node.length for node in self.inputs]
+        return min((length for length in lengths if length is not None), default=None)
+
+    @property
+    def universe(self) -> int:
+        return self.inputs[0].universe
+
+    def read(self, at: At, context: Context) -> Records:
+        read = [node.read(at, context) for node in self.inputs]
+        if all(isinstance(records, Columns) and records.structure != "tuple" for records in read):
+            columns: dict[str, Any] = {}
+            for place, records in enumerate(read):
+                unwrapped = to_columns(records).unwrap()
+                columns[str(place)] = unwrapped
+            return Columns(Batch._of(columns, len(at.positions)), "tuple")
+        return Rows(list(zip(*(records.rows() for records in read), strict=True)))
+
+    def ids(self, at: At) -> Indices:
+        return self.inputs[0].ids(at)
+
+    def find(self, record: int, epoch: int) -> int | None:
+        found = self.inputs[0].find(record, epoch)
+        return found if found is not None and (self.length is None or found < self.length) else None
+
+    def schema(self) -> Schema | None:
+        return None
+
+    def order(self) -> tuple[str, ...]:
+        return (*self.inputs_order(), "zip")
+
+    def varies(self) -> str | None:
+        return self.words() if self.moves() is not None else None
+
+    def words(self) -> str:
+        return f"zip of {len(self.inputs)}"
+
+
+def check_alike(nodes: Sequence[Node], what: str) -> Schema | None:
+    """Return the schema that all nodes share; None where one is not known without reading.
+
+    Raises:
+        SchemaError: Two known schemas differ in structure, names, dtypes or row shapes.
+    """
+    first: Schema | None = None
+    known = True
+    for place, node in enumerate(nodes):
+        schema = node.schema()
+        if schema is None:
+            known = False
+        elif first is None:
+            first = schema
+        elif schema != first:
+            raise SchemaError(
+                f"{what}: records must be alike; part {place} has {schema}, an earlier one has {first}: "
+                "select(), rename() or map() them to one schema first"
+            )
+    return first if known else None

@@ -1,0 +1,161 @@
+"""The ground of every tree: a source, read at the positions asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from headrace.core import columns as column_of
+from headrace.core.address import At
+from headrace.core.batch import Batch
+from headrace.core.buffers import Buffers
+from headrace.core.errors import ColumnError, HeadraceError, RecordError, SchemaError
+from headrace.core.records import Columns, Records, Rows
+from headrace.core.schema import Schema, Structure
+from headrace.core.source import Indices, Source
+from headrace.nodes.node import Context, Node
+
+
+@dataclass(frozen=True, eq=False)
+class Leaf:
+    """A source as a node.
+
+    A source that has its columns at hand (``columns()`` gives a Batch of them, in memory or mapped) is gathered from
+    right here, one ``take`` per column into reused buffers; any other is asked to ``read``.
+
+    Args:
+        source: What is read.
+        names: The columns that are wanted, in this order; None for all.
+    """
+
+    source: Source
+    names: tuple[str, ...] | None = None
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        return ()
+
+    @property
+    def length(self) -> int:
+        return len(self.source)
+
+    @property
+    def universe(self) -> int:
+        return len(self.source)
+
+    @property
+    def batched(self) -> bool:
+        return False
+
+    @property
+    def structure(self) -> Structure:
+        return getattr(self.source, "structure", "mapping")
+
+    @cached_property
+    def columns(self) -> Batch | None:
+        """The source's columns, where it has them at hand."""
+        give = getattr(self.source, "columns", None)
+        if give is None:
+            return None
+        columns: Batch | None = give()
+        return columns if columns is None or self.names is None else columns.select(*self.names)
+
+    def read(self, at: At, context: Context) -> Records:
+        if self.columns is not None:
+            return Columns(gather(self.columns, at.positions, context.buffers, id(self)), self.structure)
+        try:
+            got = self.source.read(at.positions)
+        except HeadraceError:
+            raise
+        except Exception as error:
+            raise RecordError(self._where(at, error)) from error
+        if isinstance(got, Rows):
+            return got
+        return Columns(self._checked(got, len(at.positions)), self.structure)
+
+    def _checked(self, got: Any, rows: int) -> Batch:
+        """Make sure that a source gave what the protocol says."""
+        if not isinstance(got, Batch | Mapping):
+            raise SchemaError(
+                f"{self.words()}: read must return a Batch or a mapping of columns, got {type(got).__name__}"
+            )
+        batch = got if isinstance(got, Batch) else Batch(got)
+        if len(batch) != rows:
+            raise SchemaError(f"{self.words()}: read was asked for {rows} records and returned {len(batch)}")
+        if self.names is None:
+            return batch
+        for name in self.names:
+            if name not in batch.keys():
+                raise ColumnError.missing(name, batch.keys())
+        return batch.select(*self.names)
+
+    def _where(self, at: At, error: Exception) -> str:
+        which = ", ".join(map(str, at.positions[:5].tolist())) + (", ..." if len(at.positions) > 5 else "")
+        return f"{self.words()} failed to read records {which}: {type(error).__name__}: {error}"
+
+    def ids(self, at: At) -> Indices:
+        return at.positions
+
+    def find(self, record: int, epoch: int) -> int | None:
+        return record
+
+    def schema(self) -> Schema | None:
+        if self.columns is not None:
+            return Schema.of(self.columns, self.structure)
+        give = getattr(self.source, "schema", None)
+        known: Schema | None = give() if give is not None else None
+        if known is None or self.names is None:
+            return known
+        return Schema(known.structure, {name: known.fields[name] for name in self.names})
+
+    def order(self) -> tuple[str, ...]:
+        return (f"{type(self.source).__name__} of {self.length} records {self.fingerprint}",)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The source's identity: what changes when its content does; empty for a source that cannot tell."""
+        give = getattr(self.source, "fingerprint", None)
+        return str(give()) if give is not None else ""
+
+    def code(self) -> tuple[str, ...]:
+        return ()
+
+    def moves(self) -> None:
+        return None
+
+    def varies(self) -> None:
+        return None
+
+    def words(self) -> str:
+        shown = getattr(self.source, "words", None)
+        return str(shown()) if shown is not None else type(self.source).__name__
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"source": self.source, "names": self.names}  # not the columns that are open here
+
+
+def gather(columns: Batch, indices: Indices, buffers: Buffers, key: object) -> Batch:
+    """Take rows of every column.
+
+    Args:
+        columns: Columns of ``n`` rows.
+        indices: Shape ``(k,)``, all in ``range(n)``.
+        buffers: Where dense columns go.
+        key: Tells this reader's buffers from those of others.
+
+    Returns:
+        A Batch of ``k`` rows, the caller's own.
+    """
+    taken: dict[str, Any] = {}
+    for name, column in columns.items():
+        if type(column) is np.ndarray and column.flags.c_contiguous and column.dtype != object:
+            taken[name] = buffers.take((key, name), column, indices)
+        elif isinstance(column, Batch):
+            taken[name] = gather(column, indices, buffers, (key, name))
+        else:
+            taken[name] = column_of.take(column, indices)
+    return Batch._of(taken, len(indices))

@@ -1,0 +1,133 @@
+"""Functions of the user's, applied to records: one by one, or a batch at a time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, NoReturn
+
+import numpy as np
+
+from headrace.core import fingerprint
+from headrace.core.address import At
+from headrace.core.errors import HeadraceError, RecordError, SchemaError
+from headrace.core.records import Records, Rows, to_columns, wrap
+from headrace.core.rowgenerator import RowGenerator
+from headrace.core.seeds import KeyedGenerator, key
+from headrace.core.source import Indices
+from headrace.nodes.node import Context, Over
+
+
+@dataclass(frozen=True, eq=False)
+class Map(Over, ABC):
+    """What is common to both kinds of map; abstract.
+
+    Args:
+        input: The node below.
+        function: The user's.
+        seed: With one, the function is given a generator, keyed by (seed, ``place``, epoch, position).
+        place: How many maps lie below, so that two maps with one seed draw different numbers.
+    """
+
+    function: Callable[..., Any]
+    seed: int | None
+    place: int
+
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def read(self, at: At, context: Context) -> Records:
+        """Return what the function makes of the records below."""
+
+    def words(self) -> str:
+        seeded = "" if self.seed is None else f", seed={self.seed}"
+        return f"{self.kind}({name_of(self.function)}{seeded})"
+
+    def schema(self) -> None:
+        return None
+
+    def code(self) -> tuple[str, ...]:
+        return (*self.input.code(), f"{self.words()} {fingerprint.of_function(self.function)}")
+
+    def _fail(self, at: At, row: int, error: Exception) -> NoReturn:
+        """Say on which record, where and in which step the user's function failed."""
+        one = At(at.positions[row : row + 1], at.epochs if isinstance(at.epochs, int) else at.epochs[row : row + 1])
+        epoch = at.epochs if isinstance(at.epochs, int) else int(at.epochs[row])
+        raise RecordError(
+            f"{self.words()} failed on record {int(self.input.ids(one)[0])} (epoch {epoch}, position "
+            f"{int(at.positions[row])}): {type(error).__name__}: {error}"
+        ) from error
+
+
+class RecordMap(Map):
+    """A function of one record."""
+
+    kind = "map"
+
+    def read(self, at: At, context: Context) -> Records:
+        rows = self.input.read(at, context).rows()
+        made: list[Any] = []
+        try:
+            if self.seed is None:
+                for row in rows:
+                    made.append(self.function(row))
+            else:
+                generator = KeyedGenerator(self.seed, "map", self.place)
+                for row, epoch, position in zip(rows, _each(at), at.positions.tolist(), strict=True):
+                    made.append(self.function(row, generator.at(epoch, position)))
+        except Exception as error:
+            self._fail(at, len(made), error)
+        return Rows(made)
+
+
+class BatchMap(Map):
+    """A function of a batch, row-wise by contract: what it makes of a row does not depend on the rows beside it."""
+
+    kind = "map_batches"
+
+    def read(self, at: At, context: Context) -> Records:
+        batch = to_columns(self.input.read(at, context)).unwrap()
+        try:
+            if self.seed is None:
+                made = self.function(batch)
+            else:
+                made = self.function(
+                    batch, RowGenerator(key(self.seed, "map_batches", self.place), at.epochs, at.positions)
+                )
+        except Exception as error:
+            raise RecordError(
+                f"{self.words()} failed on a batch of {len(at.positions)} records, {_some(self.input.ids(at))}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        try:
+            columns = wrap(made)
+        except HeadraceError as error:
+            error.add_note(f"in what {self.words()} returned")
+            raise
+        if len(columns) != len(at.positions):
+            raise SchemaError(
+                f"{self.words()} was given {len(at.positions)} rows and returned {len(columns)}: it must return a row "
+                "for each; use filter() to leave records out, stream().flat_map() to make several of one"
+            )
+        return columns
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """Return a function's name as a user would say it."""
+    inner = getattr(function, "func", None)  # functools.partial
+    if inner is not None and callable(inner):
+        return f"partial({name_of(inner)})"
+    name = getattr(function, "__name__", None) or type(function).__name__
+    return "lambda" if name == "<lambda>" else str(name)
+
+
+def _each(at: At) -> list[int]:
+    if isinstance(at.epochs, int):
+        return [at.epochs] * len(at.positions)
+    return [int(epoch) for epoch in np.asarray(at.epochs).tolist()]
+
+
+def _some(ids: Indices) -> str:
+    shown = ", ".join(map(str, ids[:5].tolist()))
+    return f"records {shown}{', ...' if len(ids) > 5 else ''}"

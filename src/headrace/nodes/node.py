@@ -1,0 +1,126 @@
+"""What every node of the random-access layer can answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from headrace.core.address import At
+from headrace.core.buffers import Buffers
+from headrace.core.records import Records
+from headrace.core.schema import Schema
+from headrace.core.source import Indices
+
+
+@dataclass
+class Context:
+    """What one reader carries down a tree with each read: its own buffers."""
+
+    buffers: Buffers = field(default_factory=Buffers)
+
+
+class Node(Protocol):
+    """Records at addresses (epoch, position): a frozen description, a pure function, safe in any thread.
+
+    Positions handed to ``read`` and ``ids`` lie in ``range(length)``: the face has checked them.
+    """
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        """The nodes below."""
+        ...
+
+    @property
+    def length(self) -> int | None:
+        """Records per epoch; None without an end. A filter is evaluated for it."""
+        ...
+
+    @property
+    def universe(self) -> int:
+        """How many source records lie below; ``ids`` are in its range."""
+        ...
+
+    @property
+    def batched(self) -> bool:
+        """Whether a record is a whole batch."""
+        ...
+
+    def read(self, at: At, context: Context) -> Records:
+        """Return the records at these addresses, owned by the caller."""
+        ...
+
+    def ids(self, at: At) -> Indices:
+        """Return the source record under each address; several sources are numbered one after the other."""
+        ...
+
+    def find(self, record: int, epoch: int) -> int | None:
+        """Return the first position of an epoch under which a source record lies; None when it is not in there."""
+        ...
+
+    def schema(self) -> Schema | None:
+        """Return what records look like; None where only a read can tell."""
+        ...
+
+    def order(self) -> tuple[str, ...]:
+        """Return a line for each thing that decides which record lies where: the identity that states carry."""
+        ...
+
+    def code(self) -> tuple[str, ...]:
+        """Return a line for each function that makes records."""
+        ...
+
+    def moves(self) -> str | None:
+        """Name what makes another record lie at a position in another epoch; None when nothing does."""
+        ...
+
+    def varies(self) -> str | None:
+        """Name what makes the set of records differ by epoch; None when nothing does."""
+        ...
+
+    def words(self) -> str:
+        """Return this node's own step, as a chain shows it: ``shuffle(seed=0)``."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Over:
+    """What lies over one other node, and follows it in everything that it does not say itself."""
+
+    input: Node
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        return (self.input,)
+
+    @property
+    def length(self) -> int | None:
+        return self.input.length
+
+    @property
+    def universe(self) -> int:
+        return self.input.universe
+
+    @property
+    def batched(self) -> bool:
+        return self.input.batched
+
+    def ids(self, at: At) -> Indices:
+        return self.input.ids(at)
+
+    def find(self, record: int, epoch: int) -> int | None:
+        return self.input.find(record, epoch)
+
+    def schema(self) -> Schema | None:
+        return self.input.schema()
+
+    def order(self) -> tuple[str, ...]:
+        return self.input.order()
+
+    def code(self) -> tuple[str, ...]:
+        return self.input.code()
+
+    def moves(self) -> str | None:
+        return self.input.moves()
+
+    def varies(self) -> str | None:
+        return self.input.varies()

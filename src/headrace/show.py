@@ -1,0 +1,31 @@
+"""A chain of nodes as text, without evaluating anything."""
+
+from __future__ import annotations
+
+from headrace.nodes.joined import Joined
+from headrace.nodes.kept import Kept
+from headrace.nodes.node import Node
+
+
+def chain(node: Node) -> str:
+    """Return the steps from the source up, an arrow between."""
+    if isinstance(node, Joined):
+        shown = " | ".join(chain(below) for below in node.inputs[:4]) + (" | ..." if len(node.inputs) > 4 else "")
+        return f"[{shown}] -> {node.words()}"
+    if not node.inputs:
+        return node.words()
+    return f"{chain(node.inputs[0])} -> {node.words()}"
+
+
+def known_length(node: Node) -> str:
+    """Return the length as text; ``?`` where only a pass over the records could tell."""
+    if not _costs_nothing(node):
+        return "?"
+    length = node.length
+    return "endless" if length is None else f"{length:,}"
+
+
+def _costs_nothing(node: Node) -> bool:
+    if isinstance(node, Kept) and not node.known:
+        return False
+    return all(_costs_nothing(below) for below in node.inputs)
