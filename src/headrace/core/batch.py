@@ -8,7 +8,7 @@ from typing import Any, NoReturn, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from headrace.core import kinds, stacking
+from headrace.core import adopting, joining, kinds, stacking, tensors
 from headrace.core.errors import ColumnError, KindError, SchemaError
 from headrace.core.indexing import checked, positions
 from headrace.core.kinds import Column, Nested
@@ -42,7 +42,7 @@ class Batch(Nested):
     def __init__(self, columns: Mapping[str, Any] | None = None, length: int | None = None) -> None:
         if columns is not None and not hasattr(columns, "keys"):
             raise KindError(f"a Batch is made of a mapping of names to columns, got {type(columns).__name__}")
-        made = stacking.nest_columns(columns or {}, Batch._of, length)
+        made = adopting.as_nested(columns or {}, Batch._of, length)
         self._columns = made._columns
         self._length = made._length
 
@@ -82,9 +82,6 @@ class Batch(Nested):
 
     def __contains__(self, name: object) -> bool:
         return name in self._columns
-
-    def __bool__(self) -> bool:
-        return self._length > 0
 
     @overload
     def __getitem__(self, key: str) -> Column: ...
@@ -161,7 +158,7 @@ class Batch(Nested):
             ArgumentError: There is nothing to join.
             SchemaError: The names differ, or columns cannot be joined.
         """
-        joined: Batch = kinds.concat(list(batches))
+        joined: Batch = joining.concat(list(batches))
         return joined
 
     def select(self, *names: str) -> Batch:
@@ -211,7 +208,7 @@ class Batch(Nested):
         Raises:
             SchemaError: A column has another number of rows.
         """
-        new = stacking.nest_columns({**(columns or {}), **named}, Batch._of)
+        new = adopting.as_nested({**(columns or {}), **named}, Batch._of)
         for name, column in new._columns.items():
             if len(column) != self._length and (self._columns or self._length):
                 raise SchemaError(f"column {name!r} has {len(column)} rows, the batch has {self._length}")
@@ -259,7 +256,7 @@ class Batch(Nested):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Arrays and Raggeds pickle only what they show; a tensor would carry the whole it is cut from.
-        own = {name: kinds.compact(one) if kinds.is_tensor(one) else one for name, one in self._columns.items()}
+        own = {name: kinds.compact(one) if tensors.is_tensor(one) else one for name, one in self._columns.items()}
         return Batch._of, (own, self._length)
 
     def __repr__(self) -> str:

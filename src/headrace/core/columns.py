@@ -5,26 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from headrace.core import stacking
+from headrace.core import adopting, stacking
 from headrace.core.batch import Batch
-from headrace.core.kinds import (
-    Column,
-    compact,
-    concat,
-    is_tensor,
-    kind,
-    objects,
-    part,
-    row,
-    rows,
-    same,
-    size_in_bytes,
-    take,
-)
+from headrace.core.joining import as_ragged, concat
+from headrace.core.kinds import Column, compact, kind, objects, part, row, rows, same, size_in_bytes, take
+from headrace.core.tensors import is_tensor
 
 __all__ = [
     "Column",
     "as_column",
+    "as_ragged",
     "compact",
     "concat",
     "is_tensor",
@@ -50,8 +40,8 @@ def stack(values: Sequence[Any]) -> Column:
     * str and bytes: an object column of them (a ``<U5`` would differ from batch to batch).
     * Arrays of one shape: a dense column; arrays that differ in their first axis only: a Ragged. Lists and tuples of
       numbers are taken for arrays.
-    * Mappings of the same names: a nested Batch. torch tensors of one shape: a tensor.
-    * Anything else, None and mixed kinds included: an object column. So are no rows at all.
+    * Mappings of the same names: a nested Batch. torch tensors of one shape and dtype: a tensor.
+    * Anything else, None and mixed kinds included: an object column. So are no rows at all, and ints beyond 64 bits.
 
     >>> stack([1, 2]).dtype, stack([[1, 2], [3]]), stack(["a", None]).dtype
     (dtype('int64'), Ragged(2 rows of int64[?], 3 values), dtype('O'))
@@ -73,5 +63,6 @@ def as_column(value: Any) -> Column:
 
     Raises:
         KindError: It is none of these: a single value, text, a set, a generator, a masked array.
+        SchemaError: The columns of a mapping differ in length.
     """
-    return stacking.as_column(value, Batch._of)
+    return adopting.as_column(value, Batch._of)

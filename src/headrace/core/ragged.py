@@ -9,6 +9,8 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from headrace.core import gathering
+from headrace.core.equality import same_arrays
 from headrace.core.errors import ArgumentError, SchemaError
 from headrace.core.indexing import checked, positions
 from headrace.core.source import Indices
@@ -20,9 +22,9 @@ class Ragged:
     Args:
         values: The rows one after the other, shape ``(total, *item)``. Shared, not copied.
         offsets: Where each row begins, and at last where the last one ends: whole numbers, shape ``(rows + 1,)``,
-            never falling, from 0 to ``total``.
+            never falling, from 0 to ``total``. int64 is shared, another dtype copied.
 
-    >>> text = Ragged(np.array([3, 1, 4, 1, 5]), [0, 2, 2, 5])
+    >>> text = Ragged([3, 1, 4, 1, 5], [0, 2, 2, 5])
     >>> len(text), text[0], text.lengths.tolist()
     (3, array([3, 1]), [2, 0, 3])
     >>> text.pad(0).tolist()
@@ -37,24 +39,11 @@ class Ragged:
     __hash__ = None  # type: ignore[assignment]  # equal by content, and the content can be written to
 
     _values: NDArray[Any]
-    _offsets: Indices  # of a slice: does not begin with 0
+    _offsets: Indices  # of a slice they do not begin with 0, so that slicing costs the same for any number of rows
 
     def __init__(self, values: ArrayLike, offsets: ArrayLike) -> None:
         self._values = np.asarray(values)
-        bounds = np.asarray(offsets)
-        if self._values.ndim == 0:
-            raise SchemaError("the values of a Ragged need at least one axis, got a single value")
-        if bounds.ndim != 1 or len(bounds) == 0 or bounds.dtype.kind not in "iu":
-            raise SchemaError(
-                f"the offsets of a Ragged are whole numbers, one more than rows; got {bounds.dtype} {bounds.shape}"
-            )
-        self._offsets = bounds.astype(np.int64, copy=False)
-        first, last, total = int(bounds[0]), int(bounds[-1]), len(self._values)
-        if first != 0 or last != total:
-            raise SchemaError(f"offsets must go from 0 to the number of values ({total}), these go {first} to {last}")
-        if (self._offsets[1:] < self._offsets[:-1]).any():
-            row = int(np.argmax(self._offsets[1:] < self._offsets[:-1]))
-            raise SchemaError(f"offsets must never fall, but row {row} ends before it begins")
+        self._offsets = _checked_offsets(np.asarray(offsets), self._values)
 
     @staticmethod
     def _of(values: NDArray[Any], offsets: Indices) -> Ragged:
@@ -78,19 +67,21 @@ class Ragged:
         arrays = [np.asarray(row) for row in given]
         if not arrays:
             return cls._of(np.empty(0), np.zeros(1, np.int64))
+        blank = [one.size == 0 and not isinstance(row, np.ndarray) for row, one in zip(given, arrays, strict=True)]
+        told = [one for one, empty in zip(arrays, blank, strict=True) if not empty] or arrays[:1]
+        if any(blank) and told[0].ndim:  # an empty list says nothing of its dtype, nor of the shape of its items
+            arrays = [told[0][:0] if empty else one for one, empty in zip(arrays, blank, strict=True)]
+        item = told[0].shape[1:]
         for number, array in enumerate(arrays):
-            if array.ndim == 0 or array.shape[1:] != arrays[0].shape[1:]:
+            if array.ndim == 0 or array.shape[1:] != item:
                 raise SchemaError(
                     f"ragged rows may differ in their first axis only: row {number} has shape {array.shape}, "
-                    f"row 0 {arrays[0].shape}"
+                    f"others have {told[0].shape}"
                 )
-        told = [one.dtype for row, one in zip(given, arrays, strict=True) if len(one) or isinstance(row, np.ndarray)]
-        dtype = np.result_type(*set(told or [arrays[0].dtype]))  # an empty list says nothing of its dtype
         offsets = np.zeros(len(arrays) + 1, np.int64)
         np.cumsum([len(array) for array in arrays], out=offsets[1:])
-        values = np.empty((int(offsets[-1]), *arrays[0].shape[1:]), dtype)
-        np.concatenate(arrays, out=values, casting="unsafe")  # unsafe: empty lists are float64; the rest was promoted
-        return cls._of(values, offsets)
+        values = np.empty((int(offsets[-1]), *item), np.result_type(*{one.dtype for one in told}))
+        return cls._of(np.concatenate(arrays, out=values), offsets)
 
     @property
     def values(self) -> NDArray[Any]:
@@ -99,7 +90,7 @@ class Ragged:
 
     @property
     def offsets(self) -> Indices:
-        """Where rows begin in ``values``, from 0; shape ``(rows + 1,)``. A copy where this is a slice."""
+        """Where rows begin in ``values``, from 0; shape ``(rows + 1,)``. Of a slice a copy, else shared."""
         return self._offsets - self._offsets[0] if self._offsets[0] else self._offsets
 
     @property
@@ -125,9 +116,7 @@ class Ragged:
 
     def rows(self) -> list[NDArray[Any]]:
         """Return each row as an array; views."""
-        bounds = self._offsets.tolist()
-        values = self._values
-        return [values[start:stop] for start, stop in pairwise(bounds)]
+        return [self._values[start:stop] for start, stop in pairwise(self._offsets.tolist())]
 
     @overload
     def __getitem__(self, key: int | np.integer[Any]) -> NDArray[Any]: ...
@@ -146,13 +135,13 @@ class Ragged:
             if step != 1:
                 return self._take(np.arange(start, stop, step))
             return Ragged._of(self._values, self._offsets[start : max(start, stop) + 1])
-        if hasattr(key, "__index__") and not isinstance(key, np.ndarray):
-            row = checked(key, len(self))
-            return self._values[self._offsets[row] : self._offsets[row + 1]]
-        return self._take(positions(key, len(self)))
+        if hasattr(key, "__len__"):
+            return self._take(positions(key, len(self)))
+        row = checked(key, len(self))
+        return self._values[self._offsets[row] : self._offsets[row + 1]]
 
     def take(self, indices: ArrayLike) -> Ragged:
-        """Return the rows asked for, in that order; a copy.
+        """Return the rows asked for, in that order; a copy. A row may be asked for more than once.
 
         Raises:
             IndexError: There is no such row.
@@ -161,40 +150,32 @@ class Ragged:
 
     def _take(self, indices: Indices) -> Ragged:
         """Like ``take``, of row numbers known to be right."""
-        starts = self._offsets[indices]
-        stops = self._offsets[indices + 1]
-        offsets = np.zeros(len(indices) + 1, np.int64)
-        np.cumsum(stops - starts, out=offsets[1:])
-        values = np.empty((int(offsets[-1]), *self.item), self.dtype)
-        source = self._values
-        # A loop of slice copies: index arithmetic over single values was measured five times slower.
-        pieces = [source[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
-        if pieces:
-            np.concatenate(pieces, out=values)
-        return Ragged._of(values, offsets)
+        return Ragged._of(*gathering.joined(self._values, self._offsets[indices], self._offsets[indices + 1]))
 
-    def pad(self, value: Any, length: int | None = None) -> NDArray[Any]:
+    def pad(self, value: Any, length: int | None = None, indices: ArrayLike | None = None) -> NDArray[Any]:
         """Return the rows as one array of shape ``(rows, length, *item)``, filled up behind with ``value``; a copy.
 
         Args:
             value: What stands behind the end of a row; must be a value of the dtype.
             length: The common length; None for that of the longest row.
+            indices: The rows to give, None for all: ``take(indices).pad(value)`` with one copy instead of two.
+
+        >>> Ragged.from_rows([[1], [2, 3], []]).pad(-1, indices=[1, 0]).tolist()
+        [[2, 3], [1, -1]]
 
         Raises:
             ArgumentError: A row is longer than ``length``, or the dtype cannot hold ``value``.
+            IndexError: There is no such row.
         """
-        longest = int(self.lengths.max(initial=0))
-        if length is None:
-            length = longest
-        if length < longest:
+        if indices is None:
+            starts, stops = self._offsets[:-1], self._offsets[1:]
+        else:
+            rows = positions(indices, len(self))
+            starts, stops = self._offsets[rows], self._offsets[rows + 1]
+        longest = int((stops - starts).max(initial=0))
+        if length is not None and length < longest:
             raise ArgumentError(f"cannot pad to a length of {length}: the longest row has {longest}")
-        filler = np.asarray(value)
-        if self.dtype.kind in "iub" and (filler.dtype.kind not in "iub" or (filler.astype(self.dtype) != filler).any()):
-            raise ArgumentError(f"cannot pad {self.dtype} with {value!r}: the dtype cannot hold it")
-        out = np.full((len(self), length, *self.item), filler, self.dtype)
-        for target, row in zip(out, self.rows(), strict=True):
-            target[: len(row)] = row
-        return out
+        return gathering.padded(self._values, starts, stops, longest if length is None else length, value)
 
     @classmethod
     def concat(cls, parts: Sequence[Ragged]) -> Ragged:
@@ -213,9 +194,33 @@ class Ragged:
         np.cumsum(np.concatenate([part.lengths for part in parts]), out=offsets[1:])
         return cls._of(np.concatenate([part.values for part in parts]), offsets)
 
+    def __eq__(self, other: object) -> bool:
+        """Say whether dtypes, lengths and values are equal; NaN equals NaN."""
+        if not isinstance(other, Ragged):
+            return NotImplemented
+        return same_arrays(self.offsets, other.offsets) and same_arrays(self.values, other.values)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return Ragged._of, (self.values, self.offsets)  # of a slice, its own rows only
 
     def __repr__(self) -> str:
         shape = ", ".join(["?", *map(str, self.item)])
-        return f"Ragged({len(self)} rows of {self.dtype}[{shape}], {len(self.values)} values)"
+        return f"Ragged({len(self)} rows of {self.dtype}[{shape}], {self._offsets[-1] - self._offsets[0]} values)"
+
+
+def _checked_offsets(offsets: NDArray[Any], values: NDArray[Any]) -> Indices:
+    if values.ndim == 0:
+        raise SchemaError("the values of a Ragged need at least one axis, got a single value")
+    if offsets.ndim != 1 or len(offsets) == 0 or offsets.dtype.kind not in "iu":
+        raise SchemaError(
+            "the offsets of a Ragged are whole numbers, one more than there are rows; "
+            f"got {offsets.dtype} of shape {offsets.shape}"
+        )
+    bounds = offsets.astype(np.int64, copy=False)
+    first, last = int(bounds[0]), int(bounds[-1])
+    if first != 0 or last != len(values):
+        raise SchemaError(f"offsets must go from 0 to the number of values ({len(values)}), these go {first} to {last}")
+    falls = bounds[1:] < bounds[:-1]
+    if falls.any():
+        raise SchemaError(f"offsets must never fall, but row {int(np.argmax(falls))} ends before it begins")
+    return bounds

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from headrace.core import columns as column_kinds
+from headrace.core import columns
 from headrace.core.batch import Batch
 from headrace.core.errors import ArgumentError, KindError, SchemaError
 from headrace.core.kinds import Column
@@ -43,9 +43,9 @@ class Columns:
         if self.structure == "mapping":
             return self.batch.rows()
         if self.structure == "value":
-            return column_kinds.rows(self.batch._columns["value"])
-        fields = self.batch._columns.values()
-        return list(zip(*map(column_kinds.rows, fields), strict=True)) if fields else [()] * len(self)
+            return columns.rows(self.batch._columns["value"])
+        fields = list(map(columns.rows, self.batch._columns.values()))
+        return list(zip(*fields, strict=True)) if fields else [()] * len(self)
 
     def unwrap(self) -> Any:
         """Return what a user sees: a Batch, a tuple of columns, or one column; shared.
@@ -93,30 +93,47 @@ def to_columns(records: Records) -> Columns:
 
 
 def stacked(rows: Sequence[Any]) -> Columns:
-    """Return records given as objects as columns; a copy."""
+    """Return records given as objects as columns; a copy. No records at all give no columns.
+
+    >>> stacked([1, 2]).batch["value"], stacked([{"x": 1}]).structure
+    (array([1, 2]), 'mapping')
+
+    Raises:
+        SchemaError: The records are of different kinds, or differ in their names; the first that does is named.
+    """
     if not rows:
         return Columns(Batch._of({}, 0), "mapping")
     structure = structure_of(rows[0])
-    for number, row in enumerate(rows):
-        if structure_of(row) != structure:
-            raise SchemaError(f"row {number} is a {structure_of(row)}; row 0 is a {structure}")
+    if len(set(map(_structure_of_type, set(map(type, rows))))) > 1:
+        number, other = next((at, row) for at, row in enumerate(rows) if structure_of(row) != structure)
+        raise SchemaError(f"row {number} is a {structure_of(other)}; row 0 is a {structure}")
     if structure == "mapping":
         return Columns(Batch.from_rows(rows), structure)
     if structure == "value":
-        return Columns(Batch._of({"value": column_kinds.stack(rows)}, len(rows)), structure)
+        return Columns(Batch._of({"value": columns.stack(rows)}, len(rows)), structure)
     width = len(rows[0])
     for number, row in enumerate(rows):
         if len(row) != width:
             raise SchemaError(f"row {number} is a tuple of {len(row)}; row 0 is one of {width}")
-    fields = {str(at): column_kinds.stack([row[at] for row in rows]) for at in range(width)}
-    return Columns(Batch._of(fields, len(rows)), structure)
+    return Columns(Batch._of({str(at): _field(rows, at) for at in range(width)}, len(rows)), structure)
+
+
+def _field(rows: Sequence[Any], at: int) -> Column:
+    try:
+        return columns.stack([row[at] for row in rows])
+    except SchemaError as error:
+        raise SchemaError(f"field {at} of the tuples: {error}") from None
 
 
 def structure_of(record: Any) -> Structure:
     """Say what a record is: a mapping, a tuple or a value (a list is a value: a vector)."""
-    if isinstance(record, Mapping):
+    return _structure_of_type(type(record))
+
+
+def _structure_of_type(kind: type) -> Structure:
+    if issubclass(kind, Mapping):
         return "mapping"
-    return "tuple" if isinstance(record, tuple) else "value"
+    return "tuple" if issubclass(kind, tuple) else "value"
 
 
 def wrap(value: Any, length: int | None = None) -> Columns:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from headrace.core import kinds
+from headrace.core import tensors
 from headrace.core.kinds import Column, Nested
 from headrace.core.ragged import Ragged
 
@@ -42,7 +42,7 @@ class Field:
         if isinstance(column, Ragged):
             return cls(str(column.dtype), (None, *column.item), "ragged")
         shape = tuple(int(size) for size in column.shape[1:])
-        if kinds.is_tensor(column):
+        if tensors.is_tensor(column):
             return cls(str(column.dtype), shape, "tensor")
         if column.dtype.kind in "UT":
             return cls("string", shape, "string")

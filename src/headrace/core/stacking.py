@@ -6,43 +6,51 @@ A mapping makes a nested column. Which class that is, is handed down as ``nest``
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.core import tensors
 from headrace.core.errors import KindError, SchemaError
-from headrace.core.kinds import Column, Nested, is_tensor, objects
+from headrace.core.joining import listed
+from headrace.core.kinds import Column, objects
 from headrace.core.ragged import Ragged
 
 Nest: TypeAlias = Callable[[dict[str, Any], int], Any]
 """Makes a nested column of columns and their length."""
 
-_NUMBERS: dict[type, type] = {int: np.int64, float: np.float64, bool: np.bool_, complex: np.complex128}
+PYTHONS: dict[type, type] = {bool: np.bool_, int: np.int64, float: np.float64, complex: np.complex128}
+"""Python's own numbers, and what a column of them holds."""
+
+_shape, _dtype = attrgetter("shape"), attrgetter("dtype")
 
 
 def stack(rows: Sequence[Any], nest: Nest) -> Column:
     """Return row values as one column; a copy. See ``columns.stack`` for the rule."""
     types = set(map(type, rows))
-    if len(types) == 1:
+    if len(types) == 1:  # the common case, told apart by one look
         (only,) = types
         if only is np.ndarray:
             return _arrays(rows)
-        if only in _NUMBERS:
-            return _numbers(rows, np.dtype(_NUMBERS[only]))
+        if only in PYTHONS:
+            return _numbers(rows, np.dtype(PYTHONS[only]))
         if only is str or only is bytes:
             return np.array(rows, object)
+        if only is dict:
+            return stack_mappings(rows, nest)
     if not types:
         return np.empty(0, object)
     if all(issubclass(one, Mapping) for one in types):
         return stack_mappings(rows, nest)
-    if all(issubclass(one, np.str_) or one is str for one in types):
-        return np.array([str(row) for row in rows], object)
-    if all(issubclass(one, np.bytes_) or one is bytes for one in types):
-        return np.array([bytes(row) for row in rows], object)
-    if all(one in _NUMBERS or issubclass(one, np.generic) for one in types):
+    if types <= {str, np.str_}:
+        return np.array(list(map(str, rows)), object)
+    if types <= {bytes, np.bytes_}:
+        return np.array(list(map(bytes, rows)), object)
+    if all(one in PYTHONS or issubclass(one, np.generic) for one in types):
         return _scalars(rows)
-    if all(map(is_tensor, rows)):
+    if all(map(tensors.is_tensor, rows)):
         return _tensors(rows)
     if all(issubclass(one, (list, tuple, np.ndarray)) for one in types):
         return _sequences(rows)
@@ -50,74 +58,31 @@ def stack(rows: Sequence[Any], nest: Nest) -> Column:
 
 
 def stack_mappings(rows: Sequence[Mapping[str, Any]], nest: Nest) -> Any:
-    """Return mappings of the same names as a nested column, in the first one's order of names.
+    """Return mappings of the same names, one or more, as a nested column, in the first one's order of names.
 
     Raises:
         SchemaError: The names differ; the first row that does is named.
+        KindError: A name is no text.
     """
     names = list(rows[0])
     for name in names:
         check_name(name)
-    for number, row in enumerate(rows):
-        if row.keys() != rows[0].keys():
-            raise SchemaError(f"row {number} has {_listed(row)}; row 0 has {_listed(names)}")
+    try:
+        if set(map(len, rows)) != {len(names)}:
+            raise KeyError
+        values = [[row[name] for row in rows] for name in names]
+    except KeyError:
+        for number, row in enumerate(rows):
+            if row.keys() != rows[0].keys():
+                raise SchemaError(f"row {number} has {listed(row)}; row 0 has {listed(names)}") from None
+        raise
     columns = {}
-    for name in names:
+    for name, of_name in zip(names, values, strict=True):
         try:
-            columns[name] = stack([row[name] for row in rows], nest)
+            columns[name] = stack(of_name, nest)
         except SchemaError as error:
             raise SchemaError(f"column {name!r}: {error}") from None
     return nest(columns, len(rows))
-
-
-def as_column(value: Any, nest: Nest) -> Column:
-    """Return anything that holds one value per row as a column. See ``columns.as_column``."""
-    if isinstance(value, np.ndarray):
-        return _array_column(value)
-    if isinstance(value, (Ragged, Nested)):
-        return value
-    if is_tensor(value):
-        if value.ndim == 0:
-            raise KindError("a column needs one value per row, got a single tensor; put it in a list")
-        return value
-    if isinstance(value, Mapping):
-        return nest_columns(value, nest)
-    if isinstance(value, range):
-        return np.arange(value.start, value.stop, value.step)
-    if isinstance(value, (str, bytes, bytearray, memoryview, set, frozenset)):
-        raise KindError(f"a column needs one value per row, got a {type(value).__name__}; put the values in a list")
-    if hasattr(value, "__array__"):
-        return _array_column(np.asarray(value))
-    if hasattr(value, "__len__") and hasattr(value, "__getitem__"):
-        return stack(value if isinstance(value, (list, tuple)) else [value[i] for i in range(len(value))], nest)
-    raise KindError(
-        f"a column needs a length and one value per row, got {type(value).__name__}; "
-        "make a list or an array of the values first"
-    )
-
-
-def nest_columns(columns: Mapping[Any, Any], nest: Nest, length: int | None = None) -> Any:
-    """Return a mapping of columns as a nested column, checked.
-
-    Raises:
-        KindError: A name is no text, or a value is no column.
-        SchemaError: The columns differ in length.
-    """
-    made = {}
-    for name, value in columns.items():
-        check_name(name)
-        try:
-            made[name] = as_column(value, nest)
-        except (KindError, SchemaError) as error:
-            raise type(error)(f"column {name!r}: {error}") from None
-    lengths = {name: len(column) for name, column in made.items()}
-    if len(set(lengths.values())) > 1:
-        each = ", ".join(f"{name!r} has {count}" for name, count in lengths.items())
-        raise SchemaError(f"columns need equal lengths: {each}")
-    count = next(iter(lengths.values()), length or 0)
-    if length is not None and count != length:
-        raise SchemaError(f"a length of {length} is asked for, but the columns have {count} rows")
-    return nest(made, count)
 
 
 def check_name(name: object) -> None:
@@ -133,50 +98,47 @@ def check_name(name: object) -> None:
         raise SchemaError("a column needs a name, got an empty one")
 
 
-def _array_column(array: NDArray[Any]) -> NDArray[Any]:
-    if isinstance(array, np.ma.MaskedArray):
-        raise KindError("a masked array has rows without a value; fill them first: array.filled(...)")
-    if array.ndim == 0:
-        raise KindError("a column needs one value per row, got a single value; put it in a list")
-    return np.asarray(array)  # a memmap or another subclass as the plain array it is: a view
-
-
 def _numbers(rows: Sequence[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     try:
         return np.array(rows, dtype)
-    except OverflowError:  # an int too large for the dtype stays exact as an object
+    except OverflowError:  # an int beyond 64 bits stays exact as an object
         return objects(rows)
 
 
 def _scalars(rows: Sequence[Any]) -> NDArray[Any]:
-    """Stack numbers of several types; Python's own are weak: beside NumPy's they take on those types where they fit."""
+    """Stack numbers of several types; Python's own give way to NumPy's, unless they are too large for those."""
+    dtypes = {row.dtype for row in rows if isinstance(row, np.generic)}
+    pythons = [row for row in rows if not isinstance(row, np.generic)]
     try:
-        dtype = np.result_type(*{_weak(row) for row in rows})
+        dtype = np.result_type(*dtypes, *{type(row)(0) for row in pythons})
+        if dtype.kind in "iu" and pythons and not fits(min(pythons), max(pythons), dtype):
+            dtype = np.result_type(*dtypes, np.int64)
     except TypeError:  # no common type, such as of dates and numbers
         return objects(rows)
     return _numbers(rows, dtype)
 
 
-def _weak(value: Any) -> Any:
-    return value.dtype if isinstance(value, np.generic) else type(value)(0)
+def fits(low: Any, high: Any, dtype: np.dtype[Any]) -> bool:
+    """Say whether an integer dtype holds whole numbers from ``low`` to ``high``."""
+    bounds = np.iinfo(dtype)
+    return bool(bounds.min <= low and high <= bounds.max)
 
 
 def _arrays(rows: Sequence[NDArray[Any]]) -> Column:
-    first = rows[0]
-    shape, dtype = first.shape, first.dtype
-    if any(row.shape != shape for row in rows):
+    shape = rows[0].shape
+    if len(set(map(_shape, rows))) > 1:
         return _uneven(rows)
     try:
-        if any(row.dtype != dtype for row in rows):
-            dtype = np.result_type(*{row.dtype for row in rows})
-    except TypeError:
+        dtypes = set(map(_dtype, rows))
+        dtype = dtypes.pop() if len(dtypes) == 1 else np.result_type(*dtypes)
+    except TypeError:  # no common type
         return objects(rows)
     out = np.empty((len(rows), *shape), dtype)
-    if shape:
+    if shape:  # one call for all rows: np.stack makes a view of each first
         np.concatenate(rows, out=out.reshape(len(rows) * shape[0], *shape[1:]))
     else:
         for index, row in enumerate(rows):
-            out[index] = row
+            out[index] = row[()]
     return out
 
 
@@ -185,38 +147,36 @@ def _uneven(rows: Sequence[NDArray[Any]]) -> Column:
         return objects(rows)
     try:
         return Ragged.from_rows(rows)
-    except TypeError:
+    except TypeError:  # no common type
         return objects(rows)
 
 
 def _sequences(rows: Sequence[Any]) -> Column:
     """Stack lists of numbers, alone or beside arrays, as arrays; lists of anything else as objects."""
-    arrays = []
-    for row in rows:
-        try:
-            array = np.asarray(row)
-        except ValueError:  # lists in it that differ in length
+    arrays = list(map(_numeric, rows))
+    if any(array is None for array in arrays):
+        return objects(rows)
+    empty = [isinstance(row, (list, tuple)) and not len(row) for row in rows]
+    if any(empty):  # an empty list says nothing of its dtype, nor of the shape of what could be in it
+        first = next((array for array, nothing in zip(arrays, empty, strict=True) if not nothing), arrays[0])
+        if not first.ndim:
             return objects(rows)
-        if array.dtype.kind not in "biufc" and not isinstance(row, np.ndarray):
-            return objects(rows)
-        arrays.append(array)
-    told = [array.dtype for row, array in zip(rows, arrays, strict=True) if array.size or isinstance(row, np.ndarray)]
-    if told:  # an empty list says nothing of its dtype
-        try:
-            dtype = np.result_type(*set(told))
-        except TypeError:
-            return objects(rows)
-        arrays = [array.astype(dtype, copy=False) for array in arrays]
+        arrays = [first[:0] if nothing else array for array, nothing in zip(arrays, empty, strict=True)]
     return _arrays(arrays)
 
 
+def _numeric(row: Any) -> Any:
+    """Return a list or tuple of numbers as an array, an array as it is; None for a list of anything else."""
+    if isinstance(row, np.ndarray):
+        return np.asarray(row)
+    try:
+        array = np.asarray(row)
+    except ValueError:  # lists in it that differ in length
+        return None
+    return array if array.dtype.kind in "biufc" else None
+
+
 def _tensors(rows: Sequence[Any]) -> Any:
-    if any(row.shape != rows[0].shape or row.device != rows[0].device for row in rows):
+    if len({(row.shape, row.device, row.dtype) for row in rows}) > 1:
         return objects(rows)
-    import torch  # loaded already: there are tensors
-
-    return torch.stack(list(rows))
-
-
-def _listed(names: Any) -> str:
-    return "columns " + ", ".join(map(repr, names)) if len(names) else "no columns"
+    return tensors.torch().stack(list(rows))

@@ -1,0 +1,78 @@
+"""Rows of different lengths out of one array: joined one behind the other, or padded to one length.
+
+A row of some hundred values is copied fastest by a loop of slices, at about 0.26 microseconds a row; short rows by
+arithmetic on the places of single values, at about 1.3 nanoseconds a value. The two meet near 200 values a row.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.core.errors import ArgumentError
+from headrace.core.source import Indices
+
+_SHORT = 128  # mean length from which on a loop over rows is faster than arithmetic on values
+_NARROW = 16  # padded length up to which a mask over the whole output is faster than a loop over rows
+
+
+def joined(values: NDArray[Any], starts: Indices, stops: Indices) -> tuple[NDArray[Any], Indices]:
+    """Return ``values[start:stop]`` of each pair, one behind the other, and the offsets of the rows; a copy."""
+    lengths = stops - starts
+    offsets = np.zeros(len(starts) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    total = int(offsets[-1])
+    if total < _SHORT * len(starts):
+        places = np.arange(total)
+        places += np.repeat(starts - offsets[:-1], lengths)
+        return values.take(places, 0, None, "clip"), offsets
+    out = np.empty((total, *values.shape[1:]), values.dtype)
+    pieces = [values[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
+    if pieces:
+        np.concatenate(pieces, out=out)
+    return out, offsets
+
+
+def padded(values: NDArray[Any], starts: Indices, stops: Indices, length: int, value: Any) -> NDArray[Any]:
+    """Return ``values[start:stop]`` of each pair as a row of ``length``, filled up behind with ``value``; a copy.
+
+    Raises:
+        ArgumentError: The dtype cannot hold ``value``.
+    """
+    filler = _filler(value, values.dtype)
+    shape = (len(starts), length, *values.shape[1:])
+    out = np.zeros(shape, values.dtype) if _is_zero(filler) else np.full(shape, filler, values.dtype)
+    if length <= _NARROW:
+        inside = np.arange(length) < (stops - starts)[:, None]
+        out[inside] = joined(values, starts, stops)[0]
+        return out
+    for row, start, stop in zip(out, starts.tolist(), stops.tolist(), strict=True):
+        row[: stop - start] = values[start:stop]
+    return out
+
+
+def _filler(value: Any, dtype: np.dtype[Any]) -> Any:
+    """Return what to pad with, if the dtype holds exactly that value; a float may be rounded to the dtype."""
+    if dtype.kind == "O":
+        return value
+    array = np.asarray(value)
+    try:
+        with np.errstate(all="ignore"):
+            cast = array.astype(dtype)
+        fits = array.ndim == 0 and (
+            (array.dtype.kind in "biuf" and dtype.kind in "fc")
+            or (array.dtype.kind == dtype.kind and dtype.kind in "fcmM")
+            or (array.dtype.kind == dtype.kind and dtype.kind in "bSU" and bool(cast == array))
+            or (array.dtype.kind in "biu" and dtype.kind in "biu" and bool(cast == array))
+        )
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise ArgumentError(f"cannot pad {dtype} with {value!r}: the dtype cannot hold it")
+    return cast
+
+
+def _is_zero(filler: Any) -> bool:
+    return isinstance(filler, np.ndarray) and filler.dtype.kind in "biufc" and not filler

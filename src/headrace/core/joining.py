@@ -1,0 +1,118 @@
+"""Columns one after the other, whatever their kinds: what they have in common decides what they make together.
+
+The rule is that of stacking: joining the columns gives what stacking all their rows would, except that columns which
+have nothing in common are refused here, where stacking would make objects of their rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.core import tensors
+from headrace.core.errors import ArgumentError, SchemaError
+from headrace.core.kinds import Column, Nested, kind, objects, rows
+from headrace.core.ragged import Ragged
+from headrace.core.source import Indices
+
+
+def concat(columns: Sequence[Column]) -> Column:
+    """Return the rows of several columns, one column after the other; a copy.
+
+    Number types are promoted as by ``np.result_type``. Dense columns whose rows differ in their first axis give a
+    Ragged, as do dense and ragged ones together; objects beside single values give an object column.
+
+    >>> concat([np.zeros((1, 2), np.int32), Ragged.from_rows([[1, 2, 3]])]).lengths.tolist()
+    [2, 3]
+
+    Raises:
+        ArgumentError: There is nothing to join.
+        SchemaError: The columns cannot be joined.
+    """
+    if not columns:
+        raise ArgumentError("nothing to concatenate")
+    if all(isinstance(column, np.ndarray) for column in columns):
+        return _concat_arrays(columns)
+    if all(isinstance(column, (np.ndarray, Ragged)) for column in columns):
+        return _concat_ragged(columns)
+    if all(map(tensors.is_tensor, columns)):
+        return _concat_tensors(columns)
+    if all(isinstance(column, Nested) for column in columns):
+        return _concat_nested(columns)
+    raise SchemaError(f"{_or(kind(column) for column in columns)} columns cannot be joined")
+
+
+def as_ragged(column: NDArray[Any] | Ragged) -> Ragged:
+    """Return a dense column of arrays as a Ragged of equal lengths; a view where the memory allows.
+
+    Raises:
+        SchemaError: It is a column of single values.
+    """
+    if isinstance(column, Ragged):
+        return column
+    if column.ndim < 2:
+        raise SchemaError(f"a column of single values ({column.dtype}) cannot be joined with one of arrays")
+    count, length = column.shape[:2]
+    offsets: Indices = np.arange(count + 1, dtype=np.int64) * length
+    return Ragged._of(column.reshape(count * length, *column.shape[2:]), offsets)
+
+
+def _concat_arrays(columns: Sequence[NDArray[Any]]) -> Column:
+    if len({column.shape[1:] for column in columns}) > 1:
+        return _concat_ragged(columns)
+    if len({column.dtype.kind == "O" for column in columns}) > 1 and columns[0].ndim == 1:
+        return objects([row for column in columns for row in rows(column)])  # as Python's own where they hold the same
+    try:
+        return np.concatenate(columns)
+    except TypeError:  # NumPy has no common type, such as of dates and numbers
+        raise SchemaError(
+            f"{_or(str(column.dtype) for column in columns)} cannot be joined: they have no type in common"
+        ) from None
+
+
+def _concat_ragged(columns: Sequence[Any]) -> Ragged:
+    try:
+        return Ragged.concat([as_ragged(column) for column in columns])
+    except TypeError:
+        raise SchemaError(
+            f"{_or(str(column.dtype) for column in columns)} cannot be joined: they have no type in common"
+        ) from None
+
+
+def _concat_tensors(columns: Sequence[Any]) -> Any:
+    if len({(column.shape[1:], column.device) for column in columns}) > 1:
+        raise SchemaError("tensors whose rows differ in shape or device cannot be joined")
+    return tensors.torch().cat(list(columns))
+
+
+def _concat_nested(batches: Sequence[Nested]) -> Nested:
+    # One without columns and rows says nothing: it is what stacking no rows gives.
+    filled = [batch for batch in batches if batch._columns or batch._length] or [batches[0]]
+    first = filled[0]
+    for number, batch in enumerate(filled):
+        if batch._columns.keys() != first._columns.keys():
+            raise SchemaError(f"part {number} has {listed(batch._columns)}; part 0 has {listed(first._columns)}")
+    columns = {}
+    for name in first._columns:
+        try:
+            columns[name] = concat([batch._columns[name] for batch in filled])
+        except SchemaError as error:
+            raise SchemaError(f"column {name!r}: {error}") from None
+    return first._of(columns, sum(map(len, filled)))
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names as a message shows them: ``columns 'a', 'b'``.
+
+    >>> listed(["a"]), listed([])
+    ("columns 'a'", 'no columns')
+    """
+    known = ", ".join(map(repr, names))
+    return f"columns {known}" if known else "no columns"
+
+
+def _or(words: Iterable[str]) -> str:
+    return " and ".join(sorted(set(words)))
