@@ -12,10 +12,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from headrace.core.encoding import Encoder, sample
+from headrace.core.encoding import Encoder
+from headrace.core.sampling import sample
 
 WHOLE_LIMIT = 4 << 20
-BLOCKS, BLOCK_BYTES = 64, 64 << 10
+BLOCKS = 64
 RECORD_BYTES = 1 << 10
 
 
@@ -24,13 +25,17 @@ def of_array(array: NDArray[Any]) -> str:
 
     Up to 4 MiB the whole content counts. Of more, a sample: 64 blocks of 64 KiB, evenly spaced from the first byte to
     the last, so that a mapped file of any size costs 4 MiB of reading, and an edit between the blocks goes unnoticed.
+    Of an array of Python objects 5,000 count, evenly spaced too.
 
     >>> import numpy as np
     >>> of_array(np.arange(3, dtype=np.int32))
     '<i4 (3) 99a5826197698e6d'
     """
-    digest = blake2b(sample(array, WHOLE_LIMIT, BLOCKS), digest_size=8).hexdigest()
     name = str(array.dtype) if array.dtype.names else array.dtype.str
+    if array.dtype.hasobject:
+        digest = _digest(array, WHOLE_LIMIT)
+    else:
+        digest = blake2b(sample(array, WHOLE_LIMIT, BLOCKS), digest_size=8).hexdigest()
     return f"{name} ({', '.join(map(str, array.shape))}) {digest}"
 
 
