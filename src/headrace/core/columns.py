@@ -7,8 +7,8 @@ from typing import Any
 
 from headrace.core import adopting, stacking
 from headrace.core.batch import Batch
-from headrace.core.joining import as_ragged, concat
-from headrace.core.kinds import Column, compact, kind, objects, part, row, rows, same, size_in_bytes, take
+from headrace.core.joining import concat
+from headrace.core.kinds import Column, as_ragged, compact, kind, objects, part, row, rows, same, size_in_bytes, take
 from headrace.core.tensors import is_tensor
 
 __all__ = [

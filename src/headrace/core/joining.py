@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from headrace.core import tensors
 from headrace.core.errors import ArgumentError, SchemaError
-from headrace.core.kinds import Column, Nested, kind, objects, rows
+from headrace.core.kinds import Column, Nested, as_ragged, kind, objects, rows
 from headrace.core.ragged import Ragged
-from headrace.core.source import Indices
 
 
 def concat(columns: Sequence[Column]) -> Column:
@@ -43,21 +42,6 @@ def concat(columns: Sequence[Column]) -> Column:
     if all(isinstance(column, Nested) for column in columns):
         return _concat_nested(columns)
     raise SchemaError(f"{_or(kind(column) for column in columns)} columns cannot be joined")
-
-
-def as_ragged(column: NDArray[Any] | Ragged) -> Ragged:
-    """Return a dense column of arrays as a Ragged of equal lengths; a view where the memory allows.
-
-    Raises:
-        SchemaError: It is a column of single values.
-    """
-    if isinstance(column, Ragged):
-        return column
-    if column.ndim < 2:
-        raise SchemaError(f"a column of single values ({column.dtype}) cannot be joined with one of arrays")
-    count, length = column.shape[:2]
-    offsets: Indices = np.arange(count + 1, dtype=np.int64) * length
-    return Ragged._of(column.reshape(count * length, *column.shape[2:]), offsets)
 
 
 def _concat_arrays(columns: Sequence[NDArray[Any]]) -> Column:

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from headrace.core import tensors
 from headrace.core.equality import same_arrays
-from headrace.core.errors import ArgumentError, KindError
+from headrace.core.errors import ArgumentError, KindError, SchemaError
 from headrace.core.ragged import Ragged
 from headrace.core.source import Indices
+from headrace.core.tensors import is_tensor as is_tensor
 
 Column: TypeAlias = Any
 """An ndarray, a Ragged, a Batch or a torch tensor, with one row per record."""
@@ -66,7 +67,7 @@ def take(column: Column, indices: Indices, out: NDArray[Any] | None = None) -> C
         raise ArgumentError(f"only rows of a dense column can be put into a given array, not of a {kind(column)} one")
     if isinstance(column, Ragged):
         return column._take(indices)
-    if tensors.is_tensor(column):
+    if is_tensor(column):
         return tensors.take(column, indices)
     return each(nested(column), lambda one: take(one, indices), len(indices))
 
@@ -79,7 +80,7 @@ def part(column: Column, rows: slice) -> Column:
     """
     if isinstance(column, Nested):
         return each(column, lambda one: part(one, rows), len(range(*rows.indices(len(column)))))
-    if tensors.is_tensor(column) and rows.step is not None and rows.step < 0:  # torch has no negative steps
+    if is_tensor(column) and rows.step is not None and rows.step < 0:  # torch has no negative steps
         return tensors.take(column, np.arange(*rows.indices(len(column))))
     return column[rows]
 
@@ -101,7 +102,7 @@ def rows(column: Column) -> list[Any]:
         return list(column)
     if isinstance(column, Ragged):
         return column.rows()
-    if tensors.is_tensor(column):
+    if is_tensor(column):
         return list(column)
     columns = nested(column)._columns
     if not columns:
@@ -133,7 +134,7 @@ def same(a: Column, b: Column) -> bool:
         return isinstance(b, np.ndarray) and same_arrays(a, b)
     if isinstance(a, Ragged):
         return isinstance(b, Ragged) and a == b
-    if tensors.is_tensor(a):
+    if is_tensor(a):
         return tensors.same(a, b)
     mine = nested(a)._columns
     return (
@@ -163,7 +164,7 @@ def size_in_bytes(column: Column) -> int:
         )
     if isinstance(column, Ragged):
         return size_in_bytes(column.values) + (len(column) + 1) * 8
-    if tensors.is_tensor(column):
+    if is_tensor(column):
         return int(column.nelement() * column.element_size())
     return sum(map(size_in_bytes, nested(column)._columns.values()))
 
@@ -174,9 +175,24 @@ def compact(column: Column) -> Column:
         return column if column.base is None else column.copy()
     if isinstance(column, Ragged):
         return Ragged._of(compact(column.values), compact(column.offsets))
-    if tensors.is_tensor(column):
+    if is_tensor(column):
         return tensors.compact(column)
     return each(nested(column), compact, len(column))
+
+
+def as_ragged(column: NDArray[Any] | Ragged) -> Ragged:
+    """Return a dense column of arrays as a Ragged of equal lengths; a view where the memory allows.
+
+    Raises:
+        SchemaError: It is a column of single values.
+    """
+    if isinstance(column, Ragged):
+        return column
+    if column.ndim < 2:
+        raise SchemaError(f"a column of single values ({column.dtype}) cannot be joined with one of arrays")
+    count, length = column.shape[:2]
+    offsets: Indices = np.arange(count + 1, dtype=np.int64) * length
+    return Ragged._of(column.reshape(count * length, *column.shape[2:]), offsets)
 
 
 def objects(values: Sequence[Any]) -> NDArray[Any]:
@@ -193,7 +209,7 @@ def kind(column: Column) -> str:
         return "object" if column.dtype.kind == "O" else "dense"
     if isinstance(column, Ragged):
         return "ragged"
-    return "tensor" if tensors.is_tensor(column) else "batch"
+    return "tensor" if is_tensor(column) else "batch"
 
 
 def each(batch: Nested, function: Callable[[Column], Column], length: int) -> Nested:
