@@ -11,7 +11,9 @@ import numpy as np
 
 from headrace.core.address import At, Order
 from headrace.core.batch import Batch
+from headrace.core.callables import name_of
 from headrace.core.collate import Pad
+from headrace.core.collate import check as check_collate
 from headrace.core.errors import ArgumentError, EndlessError, KindError, SchemaError
 from headrace.core.order import Repeat
 from headrace.core.records import Records, Rows, stacked, to_columns
@@ -27,7 +29,7 @@ from headrace.nodes.crossing import Crossing
 from headrace.nodes.joined import Concat, Mix, Zip, check_alike
 from headrace.nodes.kept import Kept
 from headrace.nodes.leaf import Leaf
-from headrace.nodes.maps import BatchMap, Map, RecordMap, name_of
+from headrace.nodes.maps import BatchMap, Map, RecordMap
 from headrace.nodes.node import Context, Node
 from headrace.nodes.ordered import Ordered
 from headrace.nodes.sharded import Remainder, Sharded
@@ -508,10 +510,7 @@ class Dataset:
         >>> Dataset(range(5)).batch(2).list()
         [array([0, 1]), array([2, 3]), array([4])]
         """
-        if collate is not None and not callable(collate):
-            raise KindError(f"collate must be a function of a list of records, got {type(collate).__name__}")
-        if collate is not None and pad is not None:
-            raise ArgumentError("pad fills columns, and collate makes the batch itself: give one of them")
+        check_collate(pad, collate)
         return Dataset._of(Batched(self._node, _whole(size, "batch size", 1), bool(drop_remainder), collate, pad))
 
     def stream(self, epochs: int | None = 1) -> Stream:

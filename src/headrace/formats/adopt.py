@@ -9,9 +9,9 @@ import numpy as np
 
 from headrace.core.batch import Batch
 from headrace.core.errors import ArgumentError, KindError
-from headrace.core.kinds import is_tensor
 from headrace.core.ragged import Ragged
 from headrace.core.source import Source
+from headrace.core.tensors import is_tensor
 from headrace.formats.arrays import Arrays
 from headrace.formats.rows import Counting, Sequence
 

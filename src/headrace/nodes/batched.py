@@ -14,6 +14,7 @@ from headrace.core.errors import HeadraceError, RecordError
 from headrace.core.records import Records, Rows
 from headrace.core.schema import Schema
 from headrace.core.source import Indices
+from headrace.nodes.fused import padded_read
 from headrace.nodes.node import Context, Over
 
 
@@ -61,6 +62,10 @@ class Batched(Over):
         """Return one batch, as its user sees it."""
         under = self.under(step, epoch)
         try:
+            if self.pad is not None:
+                columns = padded_read(self.input, under, self.pad, context)
+                if columns is not None:
+                    return columns.unwrap()
             return collate(self.input.read(under, context), self.pad, self.collate)
         except HeadraceError as error:
             if not isinstance(error, RecordError):

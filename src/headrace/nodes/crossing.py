@@ -16,6 +16,7 @@ from headrace.core.batch import Batch
 from headrace.core.errors import EndlessError, OrderError, SchemaError, StateError
 from headrace.core.flow import Cursor, State
 from headrace.core.source import Indices
+from headrace.core.state import read_whole
 from headrace.nodes.batched import Batched
 from headrace.nodes.leaf import Leaf
 from headrace.nodes.maps import Map
@@ -143,18 +144,14 @@ class _CrossingCursor:
         self._steps: int | None = -1  # asked for at the first step: a filter's length costs a pass
 
     def _load(self, state: State) -> None:
-        values = {}
-        for name in ("epoch", "base", "step", "size", "count"):
-            value = state.get(name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < (1 if name in ("size", "count") else 0):
-                raise StateError(f"the state is damaged: {name!r} should be a whole number, got {value!r}")
-            values[name] = value
+        epoch, base, step = (read_whole(state, name) for name in ("epoch", "base", "step"))
+        size, count = (read_whole(state, name, least=1) for name in ("size", "count"))
         _check_files(self._flow.node, state.get("files", {}))
-        topology, base, step = self._flow.topology, values["base"], values["step"]
-        if (values["size"], values["count"]) != (topology.size, topology.count):
-            base, step = base + step * values["size"] * values["count"], 0
+        topology = self._flow.topology
+        if (size, count) != (topology.size, topology.count):
+            base, step = base + step * size * count, 0
         length = topology.ground.length
-        self._enter(values["epoch"], base if length is None else min(base, length), step)
+        self._enter(epoch, base if length is None else min(base, length), step)
 
     def __iter__(self) -> Iterator[Any]:
         return self

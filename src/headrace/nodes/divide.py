@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from headrace.core import seeds
 from headrace.core.address import At, Order
+from headrace.core.callables import name_of
 from headrace.core.errors import ArgumentError, ColumnError, EndlessError, OrderError, SchemaError
 from headrace.core.order import Slice
 from headrace.core.permutation import EXPLICIT_LIMIT
@@ -18,7 +19,6 @@ from headrace.core.records import to_columns
 from headrace.core.shuffle import Shuffle
 from headrace.core.source import Indices
 from headrace.core.subset import Subset
-from headrace.nodes.maps import name_of
 from headrace.nodes.node import Context, Node
 from headrace.nodes.ordered import Ordered
 from headrace.nodes.rewrite import content, rebuild, refuse_random, still
@@ -254,7 +254,8 @@ def _draw(length: int, n: int, seed: int, chances: NDArray[np.float64] | None, r
         return drawn
     if replace:
         edges = np.cumsum(chances)
-        return np.minimum(np.searchsorted(edges, uniform * edges[-1], side="right"), np.flatnonzero(chances)[-1])
+        drawn = np.minimum(np.searchsorted(edges, uniform * edges[-1], side="right"), np.flatnonzero(chances)[-1])
+        return drawn
     # Efraimidis and Spirakis 2006: the n largest of u ** (1 / w) are a weighted sample without replacement
     with np.errstate(divide="ignore"):
         rank = np.log(1 - uniform) / chances
@@ -264,7 +265,10 @@ def _draw(length: int, n: int, seed: int, chances: NDArray[np.float64] | None, r
 def _uniform(seed: int, n: int) -> NDArray[np.float64]:
     """Return n numbers in [0, 1), made from raw generator words, which no release of NumPy changes."""
     words = seeds.generator(seed, "sample").bit_generator.random_raw(n)
-    return np.multiply(np.asarray(words, np.uint64) >> np.uint64(11), 2.0**-53, dtype=np.float64)
+    uniform: NDArray[np.float64] = np.multiply(
+        np.asarray(words, np.uint64) >> np.uint64(11), 2.0**-53, dtype=np.float64
+    )
+    return uniform
 
 
 def sort(node: Node, by: Any, descending: bool) -> Node:

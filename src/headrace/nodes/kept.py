@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from headrace.core import fingerprint
 from headrace.core.address import At
 from headrace.core.bitmap import Bitmap
+from headrace.core.callables import failure, name_of
 from headrace.core.errors import EndlessError, RecordError, SchemaError
 from headrace.core.records import Records, to_columns
 from headrace.core.source import Indices
-from headrace.nodes.maps import name_of
 from headrace.nodes.node import Context, Node, Over
 
 _BLOCK = 1024  # records looked at together in the pass
@@ -75,17 +75,15 @@ class Kept(Over):
                 verdicts.append(bool(self.predicate(row)))
         except Exception as error:
             record = int(self.content.ids(At(at.positions[len(verdicts) : len(verdicts) + 1]))[0])
-            raise RecordError(f"{self.words()} failed on record {record}: {type(error).__name__}: {error}") from error
+            raise RecordError(failure(self.words(), self.predicate, f"record {record}", error)) from error
         return np.array(verdicts, np.bool_)
 
     def _of_batch(self, records: Records, at: At) -> NDArray[np.bool_]:
         try:
             mask = np.asarray(self.predicate(to_columns(records).unwrap()))
         except Exception as error:
-            raise RecordError(
-                f"{self.words()} failed on the batch of positions {at.positions[0]} to {at.positions[-1]}: "
-                f"{type(error).__name__}: {error}"
-            ) from error
+            where = f"the batch of positions {at.positions[0]} to {at.positions[-1]}"
+            raise RecordError(failure(self.words(), self.predicate, where, error)) from error
         if mask.dtype != np.bool_ or mask.shape != at.positions.shape:
             raise SchemaError(
                 f"{self.words()} must return one boolean for each of {len(at.positions)} rows, "
@@ -97,14 +95,14 @@ class Kept(Over):
     def length(self) -> int:
         return self.bitmap.count
 
-    def _below(self, at: At) -> At:
+    def below(self, at: At) -> At:
         return At(self.bitmap.select(at.positions), at.epochs)
 
     def read(self, at: At, context: Context) -> Records:
-        return self.input.read(self._below(at), context)
+        return self.input.read(self.below(at), context)
 
     def ids(self, at: At) -> Indices:
-        return self.input.ids(self._below(at))
+        return self.input.ids(self.below(at))
 
     def find(self, record: int, epoch: int) -> int | None:
         below = self.input.find(record, epoch)

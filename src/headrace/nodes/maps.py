@@ -11,6 +11,7 @@ import numpy as np
 
 from headrace.core import fingerprint
 from headrace.core.address import At
+from headrace.core.callables import failure, name_of
 from headrace.core.errors import HeadraceError, RecordError, SchemaError
 from headrace.core.records import Records, Rows, to_columns, wrap
 from headrace.core.rowgenerator import RowGenerator
@@ -54,10 +55,8 @@ class Map(Over, ABC):
         """Say on which record, where and in which step the user's function failed."""
         one = At(at.positions[row : row + 1], at.epochs if isinstance(at.epochs, int) else at.epochs[row : row + 1])
         epoch = at.epochs if isinstance(at.epochs, int) else int(at.epochs[row])
-        raise RecordError(
-            f"{self.words()} failed on record {int(self.input.ids(one)[0])} (epoch {epoch}, position "
-            f"{int(at.positions[row])}): {type(error).__name__}: {error}"
-        ) from error
+        where = f"record {int(self.input.ids(one)[0])} (epoch {epoch}, position {int(at.positions[row])})"
+        raise RecordError(failure(self.words(), self.function, where, error)) from error
 
 
 class RecordMap(Map):
@@ -96,10 +95,8 @@ class BatchMap(Map):
                     batch, RowGenerator(key(self.seed, "map_batches", self.place), at.epochs, at.positions)
                 )
         except Exception as error:
-            raise RecordError(
-                f"{self.words()} failed on a batch of {len(at.positions)} records, {_some(self.input.ids(at))}: "
-                f"{type(error).__name__}: {error}"
-            ) from error
+            where = f"a batch of {len(at.positions)} records, {_some(self.input.ids(at))}"
+            raise RecordError(failure(self.words(), self.function, where, error)) from error
         try:
             columns = wrap(made)
         except HeadraceError as error:
@@ -111,15 +108,6 @@ class BatchMap(Map):
                 "for each; use filter() to leave records out, stream().flat_map() to make several of one"
             )
         return columns
-
-
-def name_of(function: Callable[..., Any]) -> str:
-    """Return a function's name as a user would say it."""
-    inner = getattr(function, "func", None)  # functools.partial
-    if inner is not None and callable(inner):
-        return f"partial({name_of(inner)})"
-    name = getattr(function, "__name__", None) or type(function).__name__
-    return "lambda" if name == "<lambda>" else str(name)
 
 
 def _each(at: At) -> list[int]:
