@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
+
+from headrace.core.errors import OrderError
 from headrace.core.source import Indices
 
 
@@ -53,3 +56,15 @@ class Order(Protocol):
     def text(self) -> str:
         """Return the order as the user wrote it: for a chain's repr, and for the identity of a state."""
         ...
+
+
+def spread(epochs: Indices | int, factor: int) -> Indices | int:
+    """Return ``epochs * factor``, the first of the epochs below that belong to each.
+
+    Raises:
+        OrderError: There is no room for them in 64 bits, where they would begin again at epochs already given.
+    """
+    highest = int(epochs.max(initial=0)) if isinstance(epochs, np.ndarray) else epochs
+    if (highest + 1) * factor > 2**63:
+        raise OrderError(f"epoch {highest} of an order with {factor} epochs below for each passes the last, 2**63 - 1")
+    return epochs * factor

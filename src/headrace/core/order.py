@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headrace.core.address import At, Order
+from headrace.core.address import At, Order, spread
 from headrace.core.errors import ArgumentError, OrderError
 from headrace.core.shard import Shard
 from headrace.core.shuffle import Shuffle
@@ -98,7 +98,7 @@ class Repeat:
     """What lies below, several times over; each time is an epoch of its own below, so a shuffle there reshuffles.
 
     With ``times`` = t, epoch e holds the epochs e t, e t + 1, ..., e t + t - 1 of what lies below. Endless (``times``
-    is None), epoch e holds those from e * 2**32 on, so that epochs stay apart for 4 milliards of rounds; nested
+    is None), epoch e holds those from e * 2**32 on, so that epochs stay apart for four billion rounds; nested
     endless repeats pass the room of an int64 beyond epoch 2**31, which is refused.
 
     >>> import numpy as np
@@ -124,7 +124,7 @@ class Repeat:
 
     def __call__(self, at: At, /) -> At:
         positions, epochs = at
-        first = epochs * self._stride
+        first = spread(epochs, self._stride)
         if not self.below or not positions.size:
             return At(positions, first)
         # a batch mostly lies within one round: one epoch for all keeps this, and the orders below, on the fast way

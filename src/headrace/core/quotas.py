@@ -37,15 +37,25 @@ def quotas(weights: Sequence[float]) -> tuple[tuple[int, ...], int]:
     Raises:
         ArgumentError: No weights, a negative, infinite or missing (NaN) one, or all are 0.
     """
+    numbers = check(weights)
+    most = max(numbers)
+    limit = max(TURNS_LIMIT, 16 * len(numbers))
+    return _exact([number / most for number in numbers], limit) or _rounded([n / most for n in numbers], limit)
+
+
+def check(weights: Sequence[float]) -> list[float]:
+    """Return weights as floats.
+
+    Raises:
+        ArgumentError: There are none, one is negative, infinite or missing (NaN), or all are 0.
+    """
     numbers = [float(weight) for weight in weights]
     wrong = [f"{number} at place {place}" for place, number in enumerate(numbers) if not 0 <= number < float("inf")]
     if wrong:
         raise ArgumentError(f"weights must be finite and 0 or more, got {', '.join(wrong[:5])}")
     if not any(numbers):
-        raise ArgumentError(f"weights must not all be 0, got {numbers[:20]}")
-    most = max(numbers)
-    limit = max(TURNS_LIMIT, 16 * len(numbers))
-    return _exact([number / most for number in numbers], limit) or _rounded([n / most for n in numbers], limit)
+        raise ArgumentError(f"some weight must be above 0, got {numbers[:20]}")
+    return numbers
 
 
 def _exact(ratios: list[float], limit: int) -> tuple[tuple[int, ...], int] | None:

@@ -9,10 +9,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from headrace.core.address import At
+from headrace.core.address import At, spread
 from headrace.core.errors import ArgumentError, OrderError
 from headrace.core.order import ENDLESS_STRIDE
-from headrace.core.quotas import quotas, schedule, turns
+from headrace.core.quotas import check, quotas, schedule, turns
 from headrace.core.source import Indices
 
 __all__ = ["Draws", "Mixture", "quotas", "schedule"]
@@ -51,7 +51,7 @@ class Mixture:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lengths", tuple(self.lengths))
-        object.__setattr__(self, "weights", tuple(map(float, self.weights)))
+        object.__setattr__(self, "weights", tuple(check(self.weights)))
         if len(self.lengths) != len(self.weights):
             raise ArgumentError(f"{len(self.lengths)} datasets need as many weights, got {len(self.weights)}")
         if self.stop not in ("first", "longest"):
@@ -90,7 +90,8 @@ class Mixture:
         below = self._cycles.take(sources)
         if self.length is None:
             rounds = draws // below
-            return Draws(sources, draws - rounds * below, rounds + epochs * ENDLESS_STRIDE)
+            return Draws(sources, draws - rounds * below, rounds + spread(epochs, ENDLESS_STRIDE))
+        spread(epochs, int(self._per_epoch.max()))  # there must be room for the running number of each draw
         draws += epochs * self._per_epoch.take(sources)
         rounds = draws // below
         return Draws(sources, draws - rounds * below, rounds)
@@ -145,7 +146,6 @@ class Mixture:
         return np.array([_NEVER if length is None else max(length, 1) for length in self.lengths], np.int64)
 
     def _check_lengths(self) -> None:
-        quotas(self.weights)
         for source, (length, weight) in enumerate(zip(self.lengths, self.weights, strict=True)):
             if length == 0 and weight > 0 and self.stop == "longest":
                 raise OrderError(

@@ -60,7 +60,7 @@ class Shuffle:
         if not self.reshuffle:
             return At(self._look_up(positions, 0), epochs)
         if not isinstance(epochs, np.ndarray):
-            return At(self._look_up(positions, epochs), epochs)
+            return At(self._look_up(positions, int(epochs)), epochs)
         return At(self._by_epoch(positions, epochs), epochs)
 
     def find(self, position: int, below_epoch: int, epoch: int) -> int | None:
