@@ -14,6 +14,7 @@ from headrace.core.errors import ArgumentError, ColumnError, KindError, RecordEr
 from headrace.core.kinds import Column
 from headrace.core.ragged import Ragged
 from headrace.core.records import Columns, Records, Rows, to_columns
+from headrace.core.schema import Structure
 
 Pad: TypeAlias = bool | int | float | complex | np.generic | Mapping[str, Any] | None
 """What ragged columns are filled up with: a value for all, or a mapping from column to value; None for no padding."""
@@ -96,16 +97,21 @@ def _padded(columns: Columns, pad: Pad, stacked: bool) -> Columns:
             lengths[name] = rows.lengths
         else:
             filled[name] = column
-    if columns.structure == "mapping":
+    return with_lengths(filled, lengths, columns.structure, len(batch))
+
+
+def with_lengths(filled: dict[str, Column], lengths: dict[str, Column], structure: Structure, rows: int) -> Columns:
+    """Return columns with those of the true lengths after them: named after what was padded, or as further fields."""
+    if structure == "mapping":
         lengths = {f"{name}_length": length for name, length in lengths.items()}
         for name in lengths:
             if name in filled:
                 raise SchemaError(f"padding adds a column {name!r}, and there is one already: rename it")
-        return Columns(Batch._of({**filled, **lengths}, len(batch)))
+        return Columns(Batch._of({**filled, **lengths}, rows))
     fields = [*filled.values(), *lengths.values()]
-    structure = "tuple" if len(fields) > 1 else columns.structure
+    structure = "tuple" if len(fields) > 1 else structure
     names = [str(place) for place in range(len(fields))] if structure == "tuple" else ["value"]
-    return Columns(Batch._of(dict(zip(names, fields, strict=True)), len(batch)), structure)
+    return Columns(Batch._of(dict(zip(names, fields, strict=True)), rows), structure)
 
 
 def _may_be_ragged(column: Column, stacked: bool) -> bool:
