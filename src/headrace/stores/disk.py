@@ -1,0 +1,128 @@
+"""The few things asked of a file system, and what to say when it refuses."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from headrace.core.errors import HeadraceError, StoreError
+
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}  # how a file system says that it has none
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_CLOSED = {errno.EACCES, errno.EPERM}
+
+
+@contextmanager
+def speaking(path: Path, needed: Callable[[], str] = str) -> Iterator[None]:
+    """Turn the system's refusals into errors that say what to do.
+
+    Args:
+        path: The store's folder, or the file that is written.
+        needed: Says how much room the data needs, for a full disk.
+
+    Raises:
+        StoreError: For every ``OSError`` that is not one of our own.
+    """
+    try:
+        yield
+    except HeadraceError:
+        raise
+    except OSError as error:
+        raise StoreError(_said(error, path, needed())) from error
+
+
+def _said(error: OSError, path: Path, needed: str) -> str:
+    if error.errno == errno.EROFS:
+        return f"cannot write to {path}: the file system is read-only; choose a store elsewhere"
+    if error.errno in _CLOSED:
+        return f"cannot write to {path}: no permission ({error.filename or path} is read-only for this user)"
+    if error.errno in _FULL:
+        need = f"{needed}; " if needed else ""
+        return f"cannot write {path}: {error.strerror}. {need}{_free(path)} bytes are free; nothing was published"
+    return f"cannot write to {path}: {error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
+
+
+def _free(path: Path) -> int:
+    """Return how much room is left where a path lies or would lie."""
+    place = next(folder for folder in (path, *path.parents) if folder.exists())
+    return shutil.disk_usage(place).free
+
+
+def appear(written: Path, path: Path) -> bool:
+    """Give a finished file its name in one step, and keep what has the name already.
+
+    A hard link does it: it fails where the name is taken. File systems without links (FAT, some network shares) get a
+    look and a rename instead, which is as good as long as all writers hold the store's lock.
+
+    Returns:
+        Whether the name was free.
+    """
+    try:
+        os.link(written, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if path.exists():
+            return False
+        os.rename(written, path)
+    return True
+
+
+def write_synced(path: Path, content: bytes) -> Path:
+    """Write a file that is safe on disk when this returns, and return its path."""
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    return path
+
+
+def sync_folder(path: Path) -> None:
+    """Bring a folder's entries to disk, so that names survive a power cut."""
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that has no such thing
+            raise
+    finally:
+        os.close(folder)
+
+
+def take_lock(path: Path) -> int:
+    """Wait for a lock that dies with its holder, and return the open file that holds it."""
+    lock = os.open(path, os.O_CREAT | os.O_RDONLY, 0o666)  # another user's lock may not be open for writing
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except BaseException:
+        os.close(lock)
+        raise
+    return lock
+
+
+def let_go(lock: int) -> None:
+    """Give a lock back."""
+    fcntl.flock(lock, fcntl.LOCK_UN)  # closing is not enough: a child that was forked meanwhile would hold it on
+    os.close(lock)
+
+
+def is_held(path: Path) -> bool:
+    """Return whether somebody who is alive holds a lock."""
+    try:
+        lock = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False

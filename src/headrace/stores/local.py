@@ -1,0 +1,208 @@
+"""A store on local disk: where files lie, and the few steps that make a version appear, whole or not at all.
+
+::
+
+    <store>/objects/<digest>/               a part: its files, never changed
+    <store>/datasets/<id>/<version>.json    the manifest of a version; it is there if and only if the version is
+    <store>/datasets/<id>/.replaced/        manifests that lost their name to another; their parts stay for readers
+    <store>/tmp/<unique>/                   what a writer has in hand, with a lock that it holds as long as it lives
+    <store>/lock                            held for moments, by whoever adds names or takes them away
+
+Readers take no lock: parts never change, and a manifest appears in one step. Writers prepare their parts under ``tmp``
+without the store's lock. Then, under it, parts are moved to ``objects`` (one that is there already is shared) and the
+manifest is linked to its name. Deleting takes the same lock, so no part is taken away between the moment when a writer
+finds it and the moment when its manifest says so. The locks are ``flock`` locks, which the system lets go of when
+their holder dies, however it dies: an unlocked folder under ``tmp`` belongs to nobody, and the next writer clears it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from headrace.core.errors import ArgumentError, ExistsError, StoreError
+from headrace.stores import names
+from headrace.stores.catalog import Catalog
+from headrace.stores.disk import appear, is_held, let_go, speaking, sync_folder, take_lock, write_synced
+from headrace.stores.manifest import Manifest, Part
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The writing side of a store's folder.
+
+    Args:
+        root: The store's folder, absolute; it is made by the first write.
+    """
+
+    root: Path
+
+    @property
+    def catalog(self) -> Catalog:
+        """The reading side: what there is."""
+        return Catalog(self.root)
+
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """Give a folder of one's own to prepare parts in, after clearing away those of writers that died.
+
+        It is gone when the block is left, however it is left.
+
+        Raises:
+            StoreError: Nothing can be written here.
+        """
+        stage = self.root / "tmp" / uuid.uuid4().hex
+        with speaking(self.root):
+            for folder in ("tmp", "objects", "datasets"):
+                (self.root / folder).mkdir(parents=True, exist_ok=True)
+            with self._locked():
+                self._clear()
+                stage.mkdir()
+                lock = take_lock(stage / "lock")
+        try:
+            yield stage
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+            let_go(lock)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        lock = take_lock(self.root / "lock")
+        try:
+            yield
+        finally:
+            let_go(lock)
+
+    def _clear(self) -> None:
+        """Take away what writers left that died; under the store's lock, under which writers make their own."""
+        for stage in (self.root / "tmp").iterdir():
+            if is_held(stage / "lock"):
+                continue
+            with suppress(OSError, ValueError):  # no list: it died before any part was moved
+                self._drop(json.loads((stage / "placing").read_bytes()))
+            shutil.rmtree(stage, ignore_errors=True)
+
+    def publish(self, stage: Path, draft: Manifest, taking: bool = False) -> Manifest:
+        """Make a version appear, in one step.
+
+        Args:
+            stage: The folder whose sub-folders are the parts, by digest, safe on disk already.
+            draft: The manifest, to be completed by its sequence and parents.
+            taking: Whether the name may be taken from a version that has it.
+
+        Returns:
+            The manifest as published.
+
+        Raises:
+            ExistsError: The version is there, and may not be replaced.
+            ArgumentError: A name is one that is there but for upper and lower case.
+            StoreError: The folder cannot be written to.
+        """
+        with speaking(self.root), self._locked():
+            path = self.catalog.path(draft.id, draft.version)
+            self._check(draft, path, taking)
+            manifest = replace(draft, sequence=self.catalog.last(draft.id) + 1, parents=self._parents(path))
+            try:
+                self._place(stage, manifest.parts)
+                self._name(stage, path, manifest)
+            except BaseException:
+                self._drop(part.digest for part in manifest.parts)
+                raise
+            return manifest
+
+    def _check(self, draft: Manifest, path: Path, taking: bool) -> None:
+        if path.exists() and not taking:
+            raise ExistsError(
+                f"version {draft.version!r} of {draft.id!r} is there already, and versions never change: "
+                "choose another name, or move this one to the new data with replace=True"
+            )
+        other = names.clash(draft.id, self.catalog.ids())
+        if other:
+            raise ArgumentError(f"id {draft.id!r} differs from {other!r} in upper and lower case only: choose another")
+        other = names.clash(draft.version, self.catalog.versions(draft.id))
+        if other:
+            raise ArgumentError(
+                f"version {draft.version!r} differs from {other!r} in upper and lower case only: choose another"
+            )
+
+    def _parents(self, path: Path) -> tuple[str, ...]:
+        """Return the digest of the manifest that is to be replaced, where it can be read."""
+        with suppress(StoreError):
+            return (self.catalog.read(path).digest,)
+        return ()
+
+    def _place(self, stage: Path, parts: tuple[Part, ...]) -> None:
+        """Move prepared parts to where readers look for them, after noting which, in case of a crash."""
+        (stage / "placing").write_text(json.dumps([part.digest for part in parts]))
+        for part in parts:
+            place = self.catalog.objects / part.digest
+            if place.exists() and self.catalog.misfits(part):  # what is there is damaged: this mends it
+                os.rename(place, stage / f"{part.digest}.damaged")
+            if not place.exists():
+                os.rename(stage / part.digest, place)
+        sync_folder(self.catalog.objects)
+
+    def _name(self, stage: Path, path: Path, manifest: Manifest) -> None:
+        """Write the manifest and give it its name: the step by which the version is there."""
+        path.parent.mkdir(exist_ok=True)
+        written = write_synced(stage / "manifest", manifest.encode())
+        if path.exists():
+            self._keep(stage, path, manifest)
+            os.replace(written, path)
+        elif not appear(written, path):
+            raise ExistsError(f"{path} was written by another meanwhile")
+        sync_folder(path.parent)
+        sync_folder(path.parent.parent)
+
+    def _keep(self, stage: Path, path: Path, successor: Manifest) -> None:
+        """Keep the manifest whose name is about to be taken, so that its parts stay known."""
+        for digest in successor.parents:
+            kept = self.catalog.kept(successor.id, successor.version, digest)
+            kept.parent.mkdir(exist_ok=True)
+            os.replace(write_synced(stage / "kept", path.read_bytes()), kept)
+            sync_folder(kept.parent)
+
+    def delete(self, id: str, version: str) -> None:
+        """Take away a version, with those whose name it took, and then the parts that nothing else refers to.
+
+        Who has mapped them reads on. While some manifest of the store cannot be read, parts stay: it may need them.
+
+        Raises:
+            NotFoundError: There is no such version.
+            StoreError: The folder cannot be written to.
+        """
+        path = self.catalog.path(id, version)
+        if not path.exists():
+            raise self.catalog.missing(id, version)
+        with speaking(self.root), self._locked():
+            going = [path, *self.catalog.all_kept(id, version)]
+            digests: set[str] = set()
+            for manifest in going:
+                with suppress(StoreError):
+                    digests.update(part.digest for part in self.catalog.read(manifest).parts)
+            for manifest in going:
+                manifest.unlink(missing_ok=True)
+            for folder in (path.parent / ".replaced", path.parent):
+                with suppress(OSError):  # what belongs to other versions is in there
+                    folder.rmdir()
+            self._drop(digests)
+
+    def _drop(self, digests: Iterable[str]) -> None:
+        """Take away those parts that no manifest refers to; under the store's lock."""
+        used: set[str] = set()
+        for _, manifest in self.catalog.everything():
+            if isinstance(manifest, StoreError):
+                return
+            used.update(part.digest for part in manifest.parts)
+        gone = self.root / "tmp" / uuid.uuid4().hex  # moved first: half a part must never lie among the whole ones
+        gone.mkdir()
+        for digest in set(digests) - used:
+            with suppress(FileNotFoundError):
+                os.rename(self.catalog.objects / digest, gone / digest)
+        shutil.rmtree(gone, ignore_errors=True)

@@ -1,0 +1,162 @@
+"""Files into columns: each mapped into memory, so that a gather reads what it takes and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.core.batch import Batch
+from headrace.core.columns import Column, objects
+from headrace.core.errors import DamageError, MissingExtraError
+from headrace.core.ragged import Ragged
+from headrace.core.source import Indices
+from headrace.stores.layout import Layout, file
+from headrace.stores.names import stems
+
+
+class Mapped(Protocol):
+    """A column of a part."""
+
+    def take(self, indices: Indices, /) -> Column:
+        """Return rows, a copy; the indices are known to be right."""
+        ...
+
+    def whole(self) -> Column | None:
+        """Return the column as it lies there, a read-only view; None where its rows must be made first."""
+        ...
+
+
+def open_columns(folder: Path, layout: Layout, length: int, stem: str = "") -> Table:
+    """Map the columns of a part, or of a batch nested in it.
+
+    Args:
+        folder: Of the part.
+        layout: Of the batch.
+        length: How many rows the part has.
+        stem: What the names of the batch's files begin with.
+
+    Raises:
+        DamageError: A file is not there, or holds something else.
+    """
+    found = {
+        name: _open(folder, below, layout.fields[name], length) for name, below in stems(layout.fields, stem).items()
+    }
+    return Table(found, length)
+
+
+def _open(folder: Path, stem: str, layout: Layout, length: int) -> Mapped:
+    if layout.kind == "batch":
+        return open_columns(folder, layout, length, stem)
+    if layout.kind in ("dense", "tensor"):
+        array = _array(folder / file(stem), layout.shape, length)
+        return Dense(array) if layout.kind == "dense" else Tensors(array, layout.dtype == "torch.bfloat16", stem)
+    item = layout.shape if layout.kind == "ragged" else ()
+    values = _array(folder / file(stem, "values"), item)
+    rows = length if layout.kind == "ragged" else length * int(np.prod(layout.shape, dtype=np.int64))
+    offsets = _array(folder / file(stem, "offsets"), (), rows + 1)
+    if offsets[0] != 0 or offsets[-1] != len(values):
+        raise DamageError(f"{folder / file(stem, 'offsets')} does not fit the {len(values)} values beside it")
+    if layout.kind == "ragged":
+        return Uneven(Ragged._of(values, offsets))
+    return Text(values, offsets, layout.shape, layout.kind == "string")
+
+
+def _array(path: Path, item: tuple[int, ...], rows: int | None = None) -> NDArray[Any]:
+    try:
+        array: NDArray[Any] = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    except FileNotFoundError as error:
+        raise DamageError(f"{path} is missing") from error
+    except (ValueError, EOFError) as error:
+        raise DamageError(f"{path} is no .npy file: {error}") from error
+    if array.shape[1:] != item or (rows is not None and len(array) != rows):
+        raise DamageError(f"{path} holds {array.shape}, expected ({'rows' if rows is None else rows}, *{item})")
+    return array
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Rows of one shape."""
+
+    array: NDArray[Any]
+
+    def take(self, indices: Indices, /) -> Column:
+        return self.array.take(indices, 0, None, "clip")  # the default mode would check them again
+
+    def whole(self) -> Column | None:
+        return self.array
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """Rows of torch tensors; of bfloat16, which NumPy has not, the bits lie there."""
+
+    array: NDArray[Any]
+    bits: bool
+    name: str
+
+    def take(self, indices: Indices, /) -> Column:
+        try:
+            import torch
+        except ImportError as error:
+            raise MissingExtraError.of("PyTorch", "torch", f"column {self.name!r}, which is one of tensors,") from error
+        tensor = torch.from_numpy(self.array.take(indices, 0, None, "clip"))
+        return tensor.view(torch.bfloat16) if self.bits else tensor
+
+    def whole(self) -> Column | None:
+        return None  # torch has no read-only tensors
+
+
+@dataclass(frozen=True)
+class Uneven:
+    """Rows that differ in length."""
+
+    ragged: Ragged
+
+    def take(self, indices: Indices, /) -> Column:
+        return self.ragged._take(indices)
+
+    def whole(self) -> Column | None:
+        return self.ragged
+
+
+@dataclass(frozen=True)
+class Text:
+    """Strings or bytes: row i holds as many as its shape asks for, one after the other."""
+
+    values: NDArray[np.uint8]
+    offsets: Indices
+    shape: tuple[int, ...]
+    decode: bool
+
+    def take(self, indices: Indices, /) -> Column:
+        each = int(np.prod(self.shape, dtype=np.int64))
+        places = (indices[:, None] * each + np.arange(each)).ravel() if self.shape else indices
+        bounds = zip(self.offsets[places].tolist(), self.offsets[places + 1].tolist(), strict=True)
+        stored = self.values.data
+        rows = [stored[start:stop].tobytes() for start, stop in bounds]
+        texts = objects([row.decode("utf-8", "surrogatepass") for row in rows] if self.decode else rows)
+        return texts.reshape(len(indices), *self.shape)
+
+    def whole(self) -> Column | None:
+        return None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Named columns."""
+
+    columns: Mapping[str, Mapped]
+    length: int
+
+    def take(self, indices: Indices, /) -> Batch:
+        return Batch._of({name: column.take(indices) for name, column in self.columns.items()}, len(indices))
+
+    def whole(self) -> Batch | None:
+        """Return the columns as they lie there, read-only views; None where the rows of one must be made first."""
+        found = {name: column.whole() for name, column in self.columns.items()}
+        return None if any(column is None for column in found.values()) else Batch._of(found, self.length)

@@ -1,0 +1,167 @@
+"""``.npy`` files that grow as rows come, in the format of ``numpy.save`` (NumPy Enhancement Proposal 1)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.core.errors import SchemaError
+
+_MAGIC = b"\x93NUMPY"
+_ALIGNMENT = 64  # of the first row, which numpy.save promises too
+_MOST_DIGITS = 21  # room for the number of rows, so that the header keeps its size when the file has grown
+_MOST_HEADER = 10_000  # numpy.load refuses longer ones
+_WORTH_A_THREAD = 1 << 16  # bytes from which hashing beside the writing pays
+
+
+@dataclass(frozen=True)
+class FileSum:
+    """A file's size in bytes and the SHA-256 of all of them, in hexadecimal: what ``sha256sum`` prints."""
+
+    bytes: int
+    sha256: str
+
+
+def header(dtype: np.dtype[Any], shape: tuple[int, ...], size: int = 0) -> bytes:
+    """Return what a ``.npy`` file of an array begins with.
+
+    Args:
+        dtype: Of the array; not object.
+        shape: Of the array.
+        size: The least length in bytes, to replace a header of that length.
+
+    Returns:
+        A multiple of 64 bytes, which any number of rows leaves as long as it is.
+
+    Raises:
+        SchemaError: The dtype cannot be written in this format.
+
+    >>> len(header(np.dtype("u1"), (0, 64, 64, 3)))
+    128
+    """
+    descr = np.lib.format.dtype_to_descr(_plain(dtype))
+    text = f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': {shape!r}, }}"
+    text += " " * (_MOST_DIGITS - len(str(shape[0])))
+    version, length, encoded = ((1, 0), "<H", text.encode("latin1", "replace"))
+    if encoded.decode("latin1") != text or len(text) > 0xFF00:
+        version, length, encoded = ((3, 0), "<I", text.encode())
+    front = len(_MAGIC) + 2 + struct.calcsize(length)
+    whole = max(size, -(-(front + len(encoded) + 1) // _ALIGNMENT) * _ALIGNMENT)
+    if whole > _MOST_HEADER:
+        raise SchemaError(
+            f"a dtype of {len(dtype.names or ())} fields is too long for a .npy file: give them as columns"
+        )
+    padded = encoded + b" " * (whole - front - len(encoded) - 1) + b"\n"
+    return _MAGIC + bytes(version) + struct.pack(length, len(padded)) + padded
+
+
+def _plain(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return a dtype without its metadata, which the format does not keep, once it is sure to come back the same."""
+    if dtype.metadata is not None:
+        dtype = np.dtype(dtype.descr) if dtype.names else np.dtype(dtype.str)
+    if dtype.hasobject or np.lib.format.descr_to_dtype(np.lib.format.dtype_to_descr(dtype)) != dtype:
+        raise SchemaError(f"dtype {dtype} cannot be kept in a .npy file: convert it first, such as by .view or .astype")
+    return dtype
+
+
+class NpyWriter:
+    """Rows in, a ``.npy`` file out, however many there are.
+
+    The hash is taken beside the writing, with the header for as many rows as were announced. Where another number
+    came, or the rows got another shape after the fact, the file is read once more at the end.
+
+    Args:
+        path: Where; the file must not exist.
+        dtype: Of the rows.
+        item: The shape of a row.
+        rows: How many are expected, or None.
+        hashing: Where the hash is taken beside the writing.
+    """
+
+    def __init__(
+        self, path: Path, dtype: np.dtype[Any], item: tuple[int, ...], rows: int | None, hashing: Executor
+    ) -> None:
+        self.path = path
+        self.dtype = dtype
+        self.item = item
+        self.rows = 0
+        self._hashing = hashing
+        self._header = header(dtype, (rows or 0, *item))
+        self._hash = hashlib.sha256(self._header)
+        self._file = open(path, "xb", buffering=0)
+        self._write(memoryview(self._header))
+
+    @property
+    def size(self) -> int:
+        """How many bytes the file has."""
+        return len(self._header) + self.rows * self.dtype.itemsize * int(np.prod(self.item, dtype=np.int64))
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Write rows of shape ``(n, *item)``; the array is free again afterwards."""
+        self.rows += len(rows)
+        if rows.nbytes == 0:
+            return
+        content = np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data
+        if rows.nbytes < _WORTH_A_THREAD:
+            self._hash.update(content)
+            self._write(content)
+            return
+        hashed = self._hashing.submit(self._hash.update, content)
+        try:
+            self._write(content)
+        finally:
+            hashed.result()
+
+    def _write(self, content: memoryview) -> None:
+        while content:
+            content = content[self._file.write(content) :]
+
+    def reshape(self, path: Path, rows: int, item: tuple[int, ...]) -> None:
+        """Take the same bytes for other rows, in a file of another name; also after ``finish``."""
+        os.rename(self.path, path)
+        self.path, self.rows, self.item = path, rows, item
+
+    def retype(self, dtype: str) -> None:
+        """Take rows of another dtype, if there is no value yet that would have to be converted."""
+        if dtype != str(self.dtype):
+            if self.size > len(self._header):
+                raise SchemaError(f"{self.path} holds {self.dtype}, which cannot become {dtype}")
+            self.dtype = np.dtype(dtype)
+
+    def seal(self) -> None:
+        """Write the header that fits what came, and take no more rows; again after a ``reshape``."""
+        self._file.close()
+        with open(self.path, "r+b", buffering=0) as file:
+            file.write(self._final())
+
+    def _final(self) -> bytes:
+        return header(self.dtype, (self.rows, *self.item), len(self._header))
+
+    def sync(self) -> None:
+        """Bring the sealed file to disk."""
+        with open(self.path, "rb", buffering=0) as file:
+            os.fsync(file.fileno())
+
+    def sum(self) -> FileSum:
+        """Return the sealed file's size and hash."""
+        if self._final() == self._header:
+            return FileSum(self.size, self._hash.hexdigest())
+        return sum_of(self.path)
+
+    def close(self) -> None:
+        """Let go of the file; may be called again."""
+        self._file.close()
+
+
+def sum_of(path: Path) -> FileSum:
+    """Read a file for its size and hash."""
+    with open(path, "rb") as file:
+        return FileSum(os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest())

@@ -1,0 +1,216 @@
+"""Parts: folders of files, written as records come, in as many as the wanted size asks for."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from headrace.core import columns
+from headrace.core.batch import Batch
+from headrace.core.errors import SchemaError
+from headrace.core.records import Columns, Records, Rows, stacked, structure_of, to_columns
+from headrace.core.schema import Structure
+from headrace.stores.disk import speaking, sync_folder
+from headrace.stores.layout import Layout, difference
+from headrace.stores.manifest import Part
+from headrace.stores.writers import BatchWriter, Place
+
+CHUNK_BYTES = 16 << 20
+"""How much is written at once: large enough to be worth a thread for the hash, small beside what is in memory."""
+
+
+class PartWriter:
+    """One part.
+
+    Args:
+        place: Its folder, which must not exist.
+        layout: Of its columns.
+        sample: Some rows, for what a layout does not say.
+    """
+
+    def __init__(self, place: Place, layout: Layout, sample: Batch) -> None:
+        place.folder.mkdir()
+        self.place = place
+        self.length = 0
+        self.columns = BatchWriter(place, layout, sample)
+        self._made: Part | None = None
+
+    @property
+    def size(self) -> int:
+        """How many bytes its files have so far."""
+        return sum(file.size for file in self.columns.files())
+
+    def append(self, batch: Batch) -> None:
+        """Write rows that fit."""
+        self.columns.append(batch)
+        self.length += len(batch)
+
+    def fit(self, layout: Layout) -> None:
+        """Go on with a layout that the one so far was joined with."""
+        self.columns.fitted(layout)
+        self._made = None
+
+    def finish(self) -> Part:
+        """Bring everything to disk and return what it is; at once, if nothing has changed since the last time."""
+        if self._made is None:
+            self._made = self._settle()
+        return self._made
+
+    def _settle(self) -> Part:
+        files = list(self.columns.files())
+        for file in files:
+            file.seal()
+        syncing = [self.place.hashing.submit(file.sync) for file in files]
+        summing = [self.place.hashing.submit(file.sum) for file in files]
+        for sync in syncing:
+            sync.result()
+        sums = {file.path.name: sum.result() for file, sum in zip(files, summing, strict=True)}
+        sync_folder(self.place.folder)
+        return Part(self.length, sums)
+
+    def close(self) -> None:
+        """Let go of all files."""
+        for file in self.columns.files():
+            file.close()
+
+
+class Writer:
+    """Records in, parts out: in memory is what was given last, however many records there are.
+
+    Args:
+        stage: The folder in which the parts are prepared.
+        rows: How many records are expected, or None. Knowing it saves a second look at the files for their hashes.
+        part_bytes: About how large a part becomes; None for one part, which is gathered from fastest.
+    """
+
+    def __init__(self, stage: Path, rows: int | None = None, part_bytes: int | None = None) -> None:
+        self.stage = stage
+        self.rows = rows
+        self.part_bytes = part_bytes or math.inf
+        self.length = 0
+        self.structure: Structure = "mapping"
+        self.layout = Layout("batch")
+        self._parts: list[PartWriter] = []
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="headrace-store")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for part in self._parts:
+            part.close()
+        self._pool.shutdown()
+
+    def append(self, records: Records) -> None:
+        """Write records; they are free to be changed again afterwards.
+
+        Raises:
+            SchemaError: They do not fit those before; the first that does not is named, with its column.
+            StoreError: They cannot be written, for lack of room for example.
+        """
+        if len(records) == 0 and (self._parts or isinstance(records, Rows)):
+            return
+        made = self._fitted(records)
+        for batch in _chunks(made.batch, min(CHUNK_BYTES, self.part_bytes)):
+            with speaking(self.stage.parent.parent, partial(self._needed, batch)):
+                self._write(batch)
+
+    def _fitted(self, records: Records) -> Columns:
+        """Return records as columns, after making sure that they fit and that all parts go on with their layout."""
+        try:
+            made = to_columns(records)
+            layout = Layout.of(made.batch)
+        except SchemaError as error:
+            raise self._pointed(records, error) from error
+        if not self._parts:
+            self.structure, self.layout = made.structure, layout
+        joined = self.layout.join(layout)
+        if joined is None or made.structure != self.structure:
+            raise self._pointed(records, self._misfit(made))
+        if joined != self.layout:
+            for part in self._parts:
+                part.fit(joined)
+        self.layout = joined
+        return made
+
+    def _misfit(self, made: Columns) -> SchemaError:
+        if made.structure != self.structure:
+            return SchemaError(f"expected a {self.structure} as in the records before, got a {made.structure}")
+        return SchemaError(difference(self.layout, Layout.of(made.batch)))
+
+    def _pointed(self, records: Records, error: SchemaError) -> SchemaError:
+        """Return the error with the number of the first record that is at fault, and what is wrong with it."""
+        if isinstance(records, Rows):
+            for number, row in enumerate(records.records):
+                problem = self._problem(records.records[0], row)
+                if problem:
+                    return SchemaError(f"record {self.length + number}: {problem}")
+        return SchemaError(f"record {self.length} and those that came with it: {error}")
+
+    def _problem(self, first: Any, row: Any) -> SchemaError | None:
+        """Return what is wrong with one record, beside those written already or else beside the first."""
+        try:
+            made = stacked([row])
+            layout = Layout.of(made.batch)
+            if self._parts:
+                fits = made.structure == self.structure and self.layout.join(layout) is not None
+                return None if fits else self._misfit(made)
+        except SchemaError as error:
+            return error
+        try:
+            Layout.of(stacked([first, row]).batch)
+        except SchemaError as error:
+            if structure_of(row) != structure_of(first):
+                return error
+            return SchemaError(difference(Layout.of(stacked([first]).batch), layout))
+        return None
+
+    def _write(self, batch: Batch) -> None:
+        size = columns.size_in_bytes(batch)
+        if not self._parts or (self._parts[-1].length and self._parts[-1].size + size > self.part_bytes):
+            self._begin(batch)
+        self._parts[-1].append(batch)
+        self.length += len(batch)
+
+    def _begin(self, sample: Batch) -> None:
+        if self._parts:
+            self._parts[-1].finish()
+        rows = self.rows if self.part_bytes == math.inf else None
+        place = Place(self.stage / f"part{len(self._parts)}", "", rows, self._pool)
+        self._parts.append(PartWriter(place, self.layout, sample))
+
+    def _needed(self, batch: Batch) -> str:
+        """Say how much room the records need, as far as that is known."""
+        written = sum(part.size for part in self._parts)
+        if self.rows is not None and self.length:
+            return f"The data needs about {written * self.rows // self.length} bytes"
+        return f"The data needs more than {written + columns.size_in_bytes(batch)} bytes"
+
+    def finish(self) -> list[Part]:
+        """Bring all parts to disk, each into a folder of the stage that has its digest for a name."""
+        with speaking(self.stage.parent.parent):
+            made = [part.finish() for part in self._parts]
+            for writer, part in zip(self._parts, made, strict=True):
+                if (self.stage / part.digest).exists():  # of the same content as another
+                    shutil.rmtree(writer.place.folder)
+                else:
+                    os.rename(writer.place.folder, self.stage / part.digest)
+            sync_folder(self.stage)
+        return made
+
+
+def _chunks(batch: Batch, wanted: float) -> Iterator[Batch]:
+    """Cut a batch into pieces of about as many bytes; views."""
+    rows = max(1, len(batch))
+    step = max(1, int(wanted * rows // max(1, columns.size_in_bytes(batch))))
+    for start in range(0, rows, step):
+        yield batch if step >= rows else batch[start : start + step]

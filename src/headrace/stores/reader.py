@@ -1,0 +1,139 @@
+"""A version of a dataset as a Source: mapped files, gathered from in any order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headrace.core import columns
+from headrace.core.batch import Batch
+from headrace.core.columns import Column
+from headrace.core.errors import DamageError
+from headrace.core.schema import Schema, Structure
+from headrace.core.source import Indices
+from headrace.stores.catalog import Catalog
+from headrace.stores.manifest import Manifest, Part
+from headrace.stores.mapped import Table, open_columns
+
+_MOST_FILES = 256  # mapped at once by one reader: each holds a file descriptor, of which there often are only 1,024
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """The records of a published version, in their order.
+
+    It holds a path and the manifest, and maps a part when it first reads from it. So it travels to another process as
+    a few hundred bytes, and what it has mapped it goes on reading when the version is deleted.
+
+    Args:
+        root: The store's folder, absolute.
+        manifest: Of the version.
+    """
+
+    root: Path
+    manifest: Manifest
+    _part: Callable[[int], Table] = field(init=False, repr=False)
+    _starts: Indices = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        files = max(1, len(list(self.manifest.layout.files(""))))
+        opened = lru_cache(max(1, _MOST_FILES // files))(partial(_open, self.root, self.manifest))
+        lengths = [part.length for part in self.manifest.parts]
+        object.__setattr__(self, "_part", opened)
+        object.__setattr__(self, "_starts", np.cumsum([0, *lengths], dtype=np.int64))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Stored, (self.root, self.manifest)  # no map, no open file
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    @property
+    def structure(self) -> Structure:
+        """What a record is."""
+        return self.manifest.structure
+
+    def schema(self) -> Schema:
+        """Return what records look like, without reading one."""
+        return self.manifest.schema
+
+    def fingerprint(self) -> str:
+        """Return the identity of the content: the same for the same records, whoever wrote them when."""
+        return self.manifest.fingerprint
+
+    def words(self) -> str:
+        """Return how a chain shows this source."""
+        return f"fetch({self.manifest.id!r}, {self.manifest.version!r})"
+
+    def check(self) -> None:
+        """Make sure that all files are there and of the right size; their content is not read.
+
+        Raises:
+            DamageError: Some are not; all of them are named.
+        """
+        for part in self.manifest.parts:
+            _check(self.root, part)
+
+    def columns(self) -> Batch | None:
+        """Return the columns as they lie in the files, mapped, read-only.
+
+        None where there are several parts, or where rows must be made of what lies there: strings, bytes, tensors.
+        """
+        return self._part(0).whole() if len(self.manifest.parts) == 1 else None
+
+    def read(self, indices: Indices, /) -> Batch:
+        """Return these records as columns, a copy."""
+        if len(self.manifest.parts) == 1:
+            return self._part(0).take(indices)
+        if not self.manifest.parts:
+            return Batch._of({}, 0)
+        return self._gathered(indices)
+
+    def _gathered(self, indices: Indices) -> Batch:
+        """Take from each part what it holds, and bring the rows into the order asked for."""
+        parts = np.searchsorted(self._starts, indices, side="right") - 1
+        order = np.argsort(parts, kind="stable")
+        numbers, firsts = np.unique(parts[order], return_index=True)
+        places = np.split(order, firsts[1:]) if len(numbers) else []
+        taken = [
+            self._part(number).take(indices[place] - self._starts[number])
+            for number, place in zip(numbers.tolist(), places, strict=True)
+        ]
+        return _scattered(taken, places, order) if taken else self._part(0).take(indices)
+
+
+def _open(root: Path, manifest: Manifest, number: int) -> Table:
+    part = manifest.parts[number]
+    _check(root, part)
+    return open_columns(Catalog(root).objects / part.digest, manifest.layout, part.length)
+
+
+def _check(root: Path, part: Part) -> None:
+    problems = Catalog(root).misfits(part)
+    if problems:
+        raise DamageError("; ".join(problems))
+
+
+def _scattered(taken: Sequence[Batch], places: Sequence[Indices], order: Indices) -> Batch:
+    made = {name: _column([batch[name] for batch in taken], places, order) for name in taken[0]}
+    return Batch._of(made, len(order))
+
+
+def _column(pieces: Sequence[Column], places: Sequence[Indices], order: Indices) -> Column:
+    """Join pieces of a column, the rows of each going to its places."""
+    first = pieces[0]
+    if isinstance(first, Batch):
+        return _scattered(pieces, places, order)
+    if not isinstance(first, np.ndarray):
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        return columns.take(columns.concat(pieces), back)
+    out = np.empty((len(order), *first.shape[1:]), first.dtype)
+    for piece, place in zip(pieces, places, strict=True):
+        out[place] = piece
+    return out

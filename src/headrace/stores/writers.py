@@ -1,0 +1,202 @@
+"""Columns into files: rows of one kind after the other, in files that grow."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.core.batch import Batch
+from headrace.core.columns import Column
+from headrace.core.errors import SchemaError
+from headrace.core.kinds import as_ragged
+from headrace.stores.layout import Layout, file
+from headrace.stores.names import stems
+from headrace.stores.npy import NpyWriter
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the files of a column go.
+
+    Args:
+        folder: Of the part.
+        stem: What the names of the column's files begin with.
+        rows: How many rows are expected, or None.
+        hashing: Where hashes are taken beside the writing.
+    """
+
+    folder: Path
+    stem: str
+    rows: int | None
+    hashing: Executor
+
+    def open(self, role: str, dtype: np.dtype[Any], item: tuple[int, ...], rows: int | None) -> NpyWriter:
+        return NpyWriter(self.folder / file(self.stem, role), dtype, item, rows, self.hashing)
+
+
+class ColumnWriter(Protocol):
+    """Takes the rows of a column."""
+
+    def append(self, column: Column) -> None:
+        """Write rows that fit the layout; nothing of them is held on to."""
+        ...
+
+    def fitted(self, layout: Layout) -> ColumnWriter:
+        """Return a writer that goes on where this one is, for rows of a layout that this one's was joined with."""
+        ...
+
+    def files(self) -> Iterator[NpyWriter]:
+        """Yield the files."""
+        ...
+
+
+def writer(place: Place, layout: Layout, column: Column) -> ColumnWriter:
+    """Return a writer of a column's rows, of which there are none yet.
+
+    Args:
+        place: Where.
+        layout: How the column is kept.
+        column: Some of its rows, for what a layout does not say: the fields of a structured dtype.
+    """
+    if layout.kind == "batch":
+        return BatchWriter(place, layout, column)
+    if layout.kind == "dense":
+        return DenseWriter(place, column.dtype, layout.shape)
+    if layout.kind == "tensor":
+        return TensorWriter(place, host(column).dtype, layout.shape)
+    if layout.kind == "ragged":
+        return RaggedWriter(place.open("values", column.dtype, layout.shape, None), _offsets(place))
+    return TextWriter(place, encode=layout.kind == "string")
+
+
+class DenseWriter:
+    """Rows of one shape: one file."""
+
+    def __init__(self, place: Place, dtype: np.dtype[Any], item: tuple[int, ...]) -> None:
+        self.place = place
+        self.file = place.open("", dtype, item, place.rows)
+
+    def append(self, column: NDArray[Any]) -> None:
+        self.file.append(column.astype(self.file.dtype, copy=False))
+
+    def fitted(self, layout: Layout) -> ColumnWriter:
+        if layout.kind == "ragged":
+            return RaggedWriter.of_dense(self).fitted(layout)
+        self.file.retype(layout.dtype)
+        return self
+
+    def files(self) -> Iterator[NpyWriter]:
+        yield self.file
+
+
+class TensorWriter(DenseWriter):
+    """Rows of torch tensors, from wherever they are: kept as a dense column is."""
+
+    def append(self, column: Any) -> None:
+        super().append(host(column))
+
+    def fitted(self, layout: Layout) -> ColumnWriter:
+        return self
+
+
+class RaggedWriter:
+    """Rows that differ in length: a file of all values, and one of where rows begin."""
+
+    def __init__(self, values: NpyWriter, offsets: NpyWriter) -> None:
+        self.values = values
+        self.offsets = offsets
+
+    @classmethod
+    def of_dense(cls, dense: DenseWriter) -> RaggedWriter:
+        """Go on from dense rows: their file holds the same bytes, and where rows begin is arithmetic."""
+        values, place = dense.file, dense.place
+        (length, *item), rows = values.item, values.rows
+        values.reshape(place.folder / file(place.stem, "values"), rows * length, tuple(item))
+        offsets = _offsets(place)
+        offsets.append(np.arange(1, rows + 1, dtype=np.int64) * length)
+        return cls(values, offsets)
+
+    def append(self, column: Column) -> None:
+        ragged = as_ragged(column)
+        self.offsets.append(ragged.offsets[1:] + self.values.rows)
+        self.values.append(ragged.values.astype(self.values.dtype, copy=False))
+
+    def fitted(self, layout: Layout) -> ColumnWriter:
+        self.values.retype(layout.dtype)
+        return self
+
+    def files(self) -> Iterator[NpyWriter]:
+        yield from (self.values, self.offsets)
+
+
+class TextWriter:
+    """Strings or bytes, in files like those of a ragged column of bytes."""
+
+    def __init__(self, place: Place, encode: bool) -> None:
+        self.encode = encode
+        self.values = place.open("values", np.dtype(np.uint8), (), None)
+        self.offsets = _offsets(place)
+
+    def append(self, column: NDArray[Any]) -> None:
+        texts = column.ravel().tolist()
+        # A lone surrogate, which file names that are no UTF-8 bring along, comes back as it was.
+        rows = [text.encode("utf-8", "surrogatepass") for text in texts] if self.encode else texts
+        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+        self.offsets.append(np.cumsum(lengths) + self.values.rows)
+        self.values.append(np.frombuffer(b"".join(rows), np.uint8))
+
+    def fitted(self, layout: Layout) -> ColumnWriter:
+        return self
+
+    def files(self) -> Iterator[NpyWriter]:
+        yield from (self.values, self.offsets)
+
+
+class BatchWriter:
+    """Named columns of one length: the files of each, their names behind the batch's own."""
+
+    def __init__(self, place: Place, layout: Layout, batch: Batch) -> None:
+        self.columns = {
+            name: writer(replace(place, stem=stem), layout.fields[name], batch[name])
+            for name, stem in stems(layout.fields, place.stem).items()
+        }
+
+    def append(self, column: Batch) -> None:
+        for name, one in self.columns.items():
+            one.append(column[name])
+
+    def fitted(self, layout: Layout) -> ColumnWriter:
+        self.columns = {name: one.fitted(layout.fields[name]) for name, one in self.columns.items()}
+        return self
+
+    def files(self) -> Iterator[NpyWriter]:
+        for one in self.columns.values():
+            yield from one.files()
+
+
+def host(tensor: Any) -> NDArray[Any]:
+    """Return a tensor's values as an array; a view where it lies in memory. Of bfloat16, which NumPy has not, the bits.
+
+    Raises:
+        SchemaError: NumPy has nothing like it.
+    """
+    torch = sys.modules["torch"]
+    try:
+        plain = tensor.detach().cpu().resolve_conj().resolve_neg()
+        array: NDArray[Any] = (plain.view(torch.int16) if plain.dtype == torch.bfloat16 else plain).numpy()
+    except (TypeError, RuntimeError) as error:
+        raise SchemaError(f"a tensor of {tensor.dtype} cannot be kept: {error}") from error
+    return array
+
+
+def _offsets(place: Place) -> NpyWriter:
+    offsets = place.open("offsets", np.dtype(np.int64), (), None if place.rows is None else place.rows + 1)
+    offsets.append(np.zeros(1, np.int64))
+    return offsets
