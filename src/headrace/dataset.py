@@ -24,7 +24,7 @@ from headrace.core.shuffle import Shuffle
 from headrace.core.source import Indices
 from headrace.formats.adopt import adopt
 from headrace.nodes import divide, rewrite
-from headrace.nodes.batched import Batched
+from headrace.nodes.batched import Batched, of_batch
 from headrace.nodes.crossing import Crossing
 from headrace.nodes.joined import Concat, Mix, Zip, check_alike
 from headrace.nodes.kept import Kept
@@ -180,7 +180,7 @@ class Dataset:
             raise SchemaError(f"there are no records that could tell what {self._node.words()} gives")
         record = self._record(0)
         if isinstance(record, Batch):
-            return Schema.of(record)
+            return of_batch(Schema.of(record), len(record))
         columns = stacked([record])
         return Schema.of(columns.batch, columns.structure)
 

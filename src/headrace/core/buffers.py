@@ -15,9 +15,19 @@ from numpy.typing import NDArray
 
 from headrace.core.source import Indices
 
-_HELD_BY_US = 2  # the local name below and the argument of getrefcount
 _MOST = 4  # buffers kept for a column: one in use, one just handed over, and some that a consumer holds on to
 _LEAST_BYTES = 1 << 17  # smaller arrays come from the allocator's own free lists, faster than from here
+
+
+def _idle_count() -> int:
+    """Return the reference count of an array that only the code below looks at; releases of Python count differently."""
+    free = deque([np.empty(0)])
+    buffer = free.popleft()
+    return sys.getrefcount(buffer)
+
+
+_IDLE = _idle_count()
+_COUNTS_ARE_EXACT = getattr(sys, "_is_gil_enabled", lambda: True)()  # without the lock they are spread over threads
 
 
 class Buffers:
@@ -65,12 +75,12 @@ class Buffers:
             except IndexError:  # another thread has them all
                 break
             fits = len(buffer) >= rows and buffer.dtype == like.dtype and buffer.shape[1:] == like.shape[1:]
-            idle = sys.getrefcount(buffer) == _HELD_BY_US
+            idle = sys.getrefcount(buffer) == _IDLE
             if fits or not idle:  # an idle one that does not fit is dropped: the shape has changed
                 free.append(buffer)
             if fits and idle:
                 return buffer if len(buffer) == rows else buffer[:rows]
         fresh = np.empty((rows, *like.shape[1:]), like.dtype)
-        if len(free) < _MOST:
+        if len(free) < _MOST and _COUNTS_ARE_EXACT:
             free.append(fresh)
         return fresh

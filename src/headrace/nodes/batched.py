@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from headrace.core.address import At
 from headrace.core.collate import Pad, collate
 from headrace.core.errors import HeadraceError, RecordError
 from headrace.core.records import Records, Rows
-from headrace.core.schema import Schema
+from headrace.core.schema import Field, Schema
 from headrace.core.source import Indices
 from headrace.nodes.fused import padded_read
 from headrace.nodes.node import Context, Over
@@ -88,7 +88,10 @@ class Batched(Over):
         return step if length is None or step < length else None
 
     def schema(self) -> Schema | None:
-        return None
+        below = self.input.schema()
+        if below is None or self.collate is not None or self.pad is not None:
+            return None
+        return of_batch(below, self.size if self.drop_remainder else None)
 
     def order(self) -> tuple[str, ...]:
         rest = ", drop_remainder=True" if self.drop_remainder else ""
@@ -103,3 +106,14 @@ class Batched(Over):
         extra += "" if self.pad is None else f", pad={self.pad!r}"
         extra += "" if self.collate is None else ", collate=..."
         return f"batch({self.size}{extra})"
+
+
+def of_batch(records: Schema, rows: int | None) -> Schema:
+    """Return what a batch looks like whose records have a schema; None for rows that differ in number."""
+    return Schema(records.structure, {name: _with_rows(field, rows) for name, field in records.fields.items()})
+
+
+def _with_rows(field: Field, rows: int | None) -> Field:
+    if field.kind == "batch":
+        return replace(field, fields={name: _with_rows(inner, rows) for name, inner in field.fields.items()})
+    return replace(field, shape=(rows, *field.shape))

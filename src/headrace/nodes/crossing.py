@@ -228,8 +228,11 @@ class _CrossingCursor:
             "size": topology.size,
             "count": topology.count,
         }
-        files = _files(self._flow.node)
-        return {**state, "files": files} if files else state
+        return {**state, "files": self._files} if self._files else state
+
+    @cached_property
+    def _files(self) -> dict[str, str]:
+        return _files(self._flow.node)
 
     def close(self) -> None:
         self._closed = True

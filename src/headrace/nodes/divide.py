@@ -19,6 +19,8 @@ from headrace.core.records import to_columns
 from headrace.core.shuffle import Shuffle
 from headrace.core.source import Indices
 from headrace.core.subset import Subset
+from headrace.nodes.joined import Mix
+from headrace.nodes.leaf import Leaf
 from headrace.nodes.node import Context, Node
 from headrace.nodes.ordered import Ordered
 from headrace.nodes.rewrite import content, rebuild, refuse_random, still
@@ -153,7 +155,9 @@ def _permutation(length: int, seed: int | None, what: str) -> Indices:
 
 def _refuse_repeats(place: Node, length: int) -> None:
     """Refuse to split where a record lies at several positions: it could land in two parts."""
-    if not any(_may_repeat(node) for node in _all(place)):
+    below = _all(place)
+    sources = [id(node.source) for node in below if isinstance(node, Leaf)]
+    if len(set(sources)) == len(sources) and not any(_may_repeat(node) for node in below):
         return
     ids = place.ids(At(np.arange(length, dtype=np.int64)))
     if len(np.unique(ids)) < length:
@@ -168,7 +172,9 @@ def _all(node: Node) -> list[Node]:
 
 
 def _may_repeat(node: Node) -> bool:
-    return len(node.inputs) > 1 or (isinstance(node, Ordered) and not node.says.startswith(("take", "skip", "shuffle")))
+    if isinstance(node, Mix):
+        return node.stop == "longest"
+    return isinstance(node, Ordered) and node.says.startswith(("repeat(", "sample(", "["))
 
 
 def _counts(parts: Mapping[str, float], length: int, exact: bool = True) -> list[int]:
