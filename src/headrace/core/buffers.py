@@ -20,7 +20,7 @@ _LEAST_BYTES = 1 << 17  # smaller arrays come from the allocator's own free list
 
 
 def _idle_count() -> int:
-    """Return the reference count of an array that only the code below looks at; releases of Python count differently."""
+    """Return the reference count of an array that nobody else holds; releases of Python count differently."""
     free = deque([np.empty(0)])
     buffer = free.popleft()
     return sys.getrefcount(buffer)
