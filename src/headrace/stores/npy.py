@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ _ALIGNMENT = 64  # of the first row, which numpy.save promises too
 _MOST_DIGITS = 21  # room for the number of rows, so that the header keeps its size when the file has grown
 _MOST_HEADER = 10_000  # numpy.load refuses longer ones
 _WORTH_A_THREAD = 1 << 16  # bytes from which hashing beside the writing pays
+_SYNC_EVERY = 64 << 20  # bytes after which they are brought to disk beside the writing
 
 
 @dataclass(frozen=True)
@@ -75,28 +77,30 @@ def _plain(dtype: np.dtype[Any]) -> np.dtype[Any]:
 class NpyWriter:
     """Rows in, a ``.npy`` file out, however many there are.
 
-    The hash is taken beside the writing, with the header for as many rows as were announced. Where another number
-    came, or the rows got another shape after the fact, the file is read once more at the end.
+    With the number of rows known beforehand, the header is, and the hash is taken beside the writing. Otherwise, or
+    where rows got another shape after the fact, the file is read once more at the end.
 
     Args:
         path: Where; the file must not exist.
         dtype: Of the rows.
         item: The shape of a row.
         rows: How many are expected, or None.
-        hashing: Where the hash is taken beside the writing.
+        beside: Where hashes are taken, and what is written is brought to disk, beside the writing.
     """
 
     def __init__(
-        self, path: Path, dtype: np.dtype[Any], item: tuple[int, ...], rows: int | None, hashing: Executor
+        self, path: Path, dtype: np.dtype[Any], item: tuple[int, ...], rows: int | None, beside: Executor
     ) -> None:
         self.path = path
         self.dtype = dtype
         self.item = item
         self.rows = 0
-        self._hashing = hashing
+        self._beside = beside
         self._header = header(dtype, (rows or 0, *item))
-        self._hash = hashlib.sha256(self._header)
+        self._hash = None if rows is None else hashlib.sha256(self._header)
         self._file = open(path, "xb", buffering=0)
+        self._written = 0  # since the last sync began
+        self._syncing: Future[None] | None = None
         self._write(memoryview(self._header))
 
     @property
@@ -110,19 +114,31 @@ class NpyWriter:
         if rows.nbytes == 0:
             return
         content = np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data
-        if rows.nbytes < _WORTH_A_THREAD:
+        if self._hash is None:
+            self._write(content)
+        elif rows.nbytes < _WORTH_A_THREAD:
             self._hash.update(content)
             self._write(content)
-            return
-        hashed = self._hashing.submit(self._hash.update, content)
-        try:
-            self._write(content)
-        finally:
-            hashed.result()
+        else:
+            hashed = self._beside.submit(self._hash.update, content)
+            try:
+                self._write(content)
+            finally:
+                hashed.result()
 
     def _write(self, content: memoryview) -> None:
+        self._written += len(content)
         while content:
             content = content[self._file.write(content) :]
+        # Left alone, the system begins to write when a lot has piled up, and the last sync waits for all of it.
+        if self._written >= _SYNC_EVERY and (self._syncing is None or self._syncing.done()):
+            self._written = 0
+            self._wait()
+            self._syncing = self._beside.submit(os.fsync, self._file.fileno())
+
+    def _wait(self) -> None:
+        if self._syncing is not None:
+            self._syncing.result()
 
     def reshape(self, path: Path, rows: int, item: tuple[int, ...]) -> None:
         """Take the same bytes for other rows, in a file of another name; also after ``finish``."""
@@ -138,6 +154,7 @@ class NpyWriter:
 
     def seal(self) -> None:
         """Write the header that fits what came, and take no more rows; again after a ``reshape``."""
+        self._wait()
         self._file.close()
         with open(self.path, "r+b", buffering=0) as file:
             file.write(self._final())
@@ -152,12 +169,14 @@ class NpyWriter:
 
     def sum(self) -> FileSum:
         """Return the sealed file's size and hash."""
-        if self._final() == self._header:
+        if self._hash is not None and self._final() == self._header:
             return FileSum(self.size, self._hash.hexdigest())
         return sum_of(self.path)
 
     def close(self) -> None:
-        """Let go of the file; may be called again."""
+        """Let go of the file, after an error too; may be called again."""
+        with suppress(OSError):
+            self._wait()
         self._file.close()
 
 

@@ -67,8 +67,8 @@ class PartWriter:
         files = list(self.columns.files())
         for file in files:
             file.seal()
-        syncing = [self.place.hashing.submit(file.sync) for file in files]
-        summing = [self.place.hashing.submit(file.sum) for file in files]
+        syncing = [self.place.beside.submit(file.sync) for file in files]
+        summing = [self.place.beside.submit(file.sum) for file in files]
         for sync in syncing:
             sync.result()
         sums = {file.path.name: sum.result() for file, sum in zip(files, summing, strict=True)}
@@ -98,7 +98,7 @@ class Writer:
         self.structure: Structure = "mapping"
         self.layout = Layout("batch")
         self._parts: list[PartWriter] = []
-        self._pool = ThreadPoolExecutor(2, thread_name_prefix="headrace-store")
+        self._pool = ThreadPoolExecutor(4, thread_name_prefix="headrace-store")
 
     def __enter__(self) -> Self:
         return self

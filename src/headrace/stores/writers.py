@@ -29,16 +29,16 @@ class Place:
         folder: Of the part.
         stem: What the names of the column's files begin with.
         rows: How many rows are expected, or None.
-        hashing: Where hashes are taken beside the writing.
+        beside: Where hashes are taken, and files brought to disk, beside the writing.
     """
 
     folder: Path
     stem: str
     rows: int | None
-    hashing: Executor
+    beside: Executor
 
     def open(self, role: str, dtype: np.dtype[Any], item: tuple[int, ...], rows: int | None) -> NpyWriter:
-        return NpyWriter(self.folder / file(self.stem, role), dtype, item, rows, self.hashing)
+        return NpyWriter(self.folder / file(self.stem, role), dtype, item, rows, self.beside)
 
 
 class ColumnWriter(Protocol):
