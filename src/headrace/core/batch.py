@@ -8,7 +8,7 @@ from typing import Any, NoReturn, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from headrace.core import adopting, joining, kinds, stacking, tensors
+from headrace.core import adopting, fitting, joining, kinds, stacking, table, tensors
 from headrace.core.errors import ColumnError, KindError, SchemaError
 from headrace.core.indexing import checked, positions
 from headrace.core.kinds import Column, Nested
@@ -164,10 +164,16 @@ class Batch(Nested):
     def select(self, *names: str) -> Batch:
         """Return these columns only, in this order; shared.
 
+        >>> list(Batch({"a": [1], "b": [2], "c": [3]}).select("c", "a"))
+        ['c', 'a']
+
         Raises:
             ColumnError: There is no such column.
+            SchemaError: A column is asked for twice.
         """
-        return Batch._of({name: self[name] for name in map(self._known, names)}, self._length)
+        if len(set(map(self._known, names))) < len(names):
+            raise SchemaError(f"a column is asked for twice: {', '.join(map(repr, names))}")
+        return Batch._of({name: self._columns[name] for name in names}, self._length)
 
     def drop(self, *names: str) -> Batch:
         """Return all columns but these; shared.
@@ -243,12 +249,22 @@ class Batch(Nested):
     def append(self, rows: Batch | Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Batch:
         """Return a Batch with rows added at the end: those of a Batch, one record, or several; a copy.
 
+        Python's own numbers take on the column's dtype; NumPy's are promoted with it. To add often, use a
+        :class:`BatchBuilder`, which does not copy what was there each time.
+
+        >>> Batch({"x": np.array([1], np.uint8)}).append({"x": 2})["x"]
+        array([1, 2], dtype=uint8)
+
         Raises:
-            SchemaError: The rows do not fit.
+            SchemaError: A row does not fit; the column is named, what it holds and what was given.
         """
-        if isinstance(rows, Mapping):
-            rows = [rows]
-        return Batch.concat([self, rows if isinstance(rows, Batch) else Batch.from_rows(rows)])
+        if not self._columns and not self._length:
+            return rows if isinstance(rows, Batch) else Batch.from_rows([rows] if isinstance(rows, Mapping) else rows)
+        if isinstance(rows, Batch):
+            fitting.check(rows, self)
+            return Batch.concat([self, rows])
+        records = [rows] if isinstance(rows, Mapping) else list(rows)
+        return Batch.concat([self, fitting.fit_rows(records, self, Batch._of)]) if records else self
 
     def __eq__(self, other: object) -> bool:
         """Say whether names, their order, dtypes and values are equal; NaN equals NaN."""
@@ -260,9 +276,16 @@ class Batch(Nested):
         return Batch._of, (own, self._length)
 
     def __repr__(self) -> str:
-        return f"Batch({self._length} rows: {', '.join(self._columns)})"
+        """Return a table of some rows from the front and the end."""
+        return table.text(self)
+
+    def _repr_html_(self) -> str:
+        """Return the same as HTML, for notebooks."""
+        return table.html(self)
 
     def _known(self, name: str) -> str:
+        if not isinstance(name, str):
+            raise KindError(f"columns are named one by one as text, such as 'a', 'b'; got {name!r}")
         if name not in self._columns:
             raise ColumnError.missing(name, self._columns)
         return name

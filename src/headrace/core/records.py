@@ -14,7 +14,7 @@ from headrace.core import columns
 from headrace.core.batch import Batch
 from headrace.core.errors import ArgumentError, KindError, SchemaError
 from headrace.core.kinds import Column
-from headrace.core.schema import Structure
+from headrace.core.schema import Schema, Structure
 
 
 class Columns:
@@ -60,7 +60,7 @@ class Columns:
         return tuple(self.batch._columns.values())
 
     def __repr__(self) -> str:
-        return f"Columns({self.batch!r}, {self.structure!r})"
+        return f"Columns({len(self)} rows of {Schema.of(self.batch, self.structure)})"
 
 
 @dataclass(frozen=True, slots=True)
