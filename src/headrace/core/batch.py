@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from headrace.core import adopting, fitting, joining, kinds, stacking, table, tensors
 from headrace.core.errors import ColumnError, KindError, SchemaError
 from headrace.core.indexing import checked, positions
-from headrace.core.kinds import Column, Nested
+from headrace.core.interop import Interop
+from headrace.core.kinds import Column
 
 
-class Batch(Nested):
+class Batch(Interop):
     """Named columns of one length, like a small dataframe: ``len`` is rows, iteration gives names.
 
     A column is dense (an array whose first axis is the rows), a :class:`Ragged`, a nested Batch, an array of objects

@@ -1,4 +1,4 @@
-"""torch tensors as columns, without ever importing torch: where it is not loaded, there are no tensors."""
+"""torch tensors as columns. Looking at columns never imports torch: where it is not loaded, there are no tensors."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from headrace.core.errors import MissingExtraError, SchemaError
 
 
 def torch() -> Any:
@@ -41,11 +43,53 @@ def compact(tensor: Any) -> Any:
     return tensor if whole else tensor.clone()
 
 
-def to_numpy(tensor: Any) -> NDArray[Any]:
+def to_numpy(tensor: Any, name: str) -> NDArray[Any]:
     """Return the values as an array: a view where they lie in main memory, else a copy.
 
+    Args:
+        tensor: The tensor.
+        name: The column's name, for the error.
+
     Raises:
-        TypeError: NumPy has no such dtype (bfloat16).
+        SchemaError: NumPy has no such dtype (bfloat16).
     """
-    array: NDArray[Any] = tensor.detach().cpu().numpy()
+    try:
+        array: NDArray[Any] = tensor.detach().cpu().resolve_conj().resolve_neg().numpy()
+    except TypeError as error:
+        raise SchemaError(f"column {name!r}: NumPy has no {tensor.dtype}; convert it first: tensor.float()") from error
     return array
+
+
+def from_array(array: NDArray[Any], name: str, device: Any = None) -> Any:
+    """Return an array of numbers as a tensor: a view in main memory where torch allows, else a copy.
+
+    Args:
+        array: Numbers.
+        name: The column's name, for the error.
+        device: Where the tensor shall lie; None for main memory.
+
+    Raises:
+        SchemaError: torch has no such dtype.
+    """
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    fits = array.flags.writeable and all(step >= 0 and step % array.itemsize == 0 for step in array.strides)
+    try:
+        tensor = torch().from_numpy(array if fits else array.copy())
+    except TypeError as error:
+        raise SchemaError(
+            f"column {name!r}: torch has no {array.dtype}; convert it first, such as by .astype(np.int64), or drop it"
+        ) from error
+    return tensor if device is None else tensor.to(device)
+
+
+def load(purpose: str) -> None:
+    """Import torch.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError.of("torch", "torch", purpose) from error

@@ -1,0 +1,134 @@
+"""Batches as Arrow tables and back. The one file of the core that imports pyarrow, when it is asked to."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.core import tensors
+from headrace.core.errors import KindError, MissingExtraError, SchemaError
+from headrace.core.frames import missing
+from headrace.core.kinds import Column, Nested, objects
+from headrace.core.ragged import Ragged
+from headrace.core.stacking import Nest, check_name
+
+
+def to_table(batch: Nested) -> Any:
+    """Return an Arrow table; see ``Batch.to_arrow``."""
+    arrow = _pyarrow("Batch.to_arrow")
+    struct = _to_struct(batch, "", arrow)
+    return arrow.Table.from_batches([arrow.RecordBatch.from_struct_array(struct)])
+
+
+def from_table(table: Any, nest: Nest) -> Any:
+    """Return a Batch; see ``Batch.from_arrow``."""
+    arrow = _pyarrow("Batch.from_arrow")
+    if not isinstance(table, (arrow.Table, arrow.RecordBatch)):
+        if not hasattr(table, "__arrow_c_stream__"):
+            raise KindError(f"an Arrow table is needed, or what can be seen as one; got {type(table).__name__}")
+        table = arrow.table(table)
+    columns: dict[str, Column] = {}
+    for name, column in zip(table.schema.names, table.columns, strict=True):
+        check_name(name)
+        if name in columns:
+            raise SchemaError(f"two columns of the table are named {name!r}; rename one first")
+        columns[name] = _from_array(_whole(column, arrow), name, arrow, nest)
+    return nest(columns, table.num_rows)
+
+
+def _pyarrow(purpose: str) -> Any:
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise MissingExtraError.of("pyarrow", "arrow", purpose) from error
+    return pyarrow
+
+
+def _to_struct(batch: Nested, before: str, arrow: Any) -> Any:
+    if not batch._columns:
+        return arrow.array([{}] * len(batch), arrow.struct([]))
+    arrays = [_to_array(column, f"{before}{name}", arrow) for name, column in batch._columns.items()]
+    return arrow.StructArray.from_arrays(arrays, names=list(batch._columns))
+
+
+def _to_array(column: Column, name: str, arrow: Any) -> Any:
+    if isinstance(column, Nested):
+        return _to_struct(column, f"{name}.", arrow)
+    if isinstance(column, Ragged):
+        values = _to_array(column.values, name, arrow)
+        return arrow.LargeListArray.from_arrays(arrow.array(column.offsets), values)
+    array: NDArray[Any] = tensors.to_numpy(column, name) if tensors.is_tensor(column) else column
+    made = _flat_array(array.reshape(prod(array.shape)), name, arrow)
+    for axis in range(array.ndim - 1, 0, -1):  # a tensor's rows: lists of a fixed size, in lists of a fixed size
+        kind = arrow.list_(made.type, array.shape[axis])
+        made = arrow.Array.from_buffers(kind, prod(array.shape[:axis]), [None], children=[made])
+    return made
+
+
+def _flat_array(flat: NDArray[Any], name: str, arrow: Any) -> Any:
+    kind = flat.dtype.kind
+    try:
+        if kind in "OUST":
+            types = {"U": arrow.string(), "T": arrow.string(), "S": arrow.binary()}
+            return arrow.array(flat.tolist(), types.get(kind))
+        return arrow.array(flat if flat.dtype.isnative else flat.astype(flat.dtype.newbyteorder("=")))
+    except (arrow.ArrowInvalid, arrow.ArrowTypeError, arrow.ArrowNotImplementedError) as error:
+        what = "objects" if kind == "O" else str(flat.dtype)
+        raise SchemaError(f"column {name!r}: Arrow has no type for these {what} ({error})") from error
+
+
+def _whole(column: Any, arrow: Any) -> Any:
+    """Return a column in one piece: itself where it is, else a copy."""
+    if not isinstance(column, arrow.ChunkedArray):
+        return column
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    return column.combine_chunks() if column.num_chunks else arrow.array([], column.type)
+
+
+def _from_array(array: Any, name: str, arrow: Any, nest: Nest) -> Column:
+    is_ = arrow.types
+    kind = array.type
+    if isinstance(kind, arrow.FixedShapeTensorType) and not array.null_count:
+        return array.to_numpy_ndarray()
+    if isinstance(kind, arrow.BaseExtensionType):
+        return _from_array(array.storage, name, arrow, nest)
+    if is_.is_dictionary(kind):
+        return _from_array(array.dictionary_decode(), name, arrow, nest)
+    lists = is_.is_list(kind) or is_.is_large_list(kind)
+    if array.null_count and (
+        lists or is_.is_integer(kind) or is_.is_boolean(kind) or is_.is_struct(kind) or is_.is_fixed_size_list(kind)
+    ):
+        raise missing(name, array.null_count, str(kind), f"table[{name!r}].fill_null(...)")
+    if is_.is_struct(kind):
+        fields = zip((field.name for field in kind), array.flatten(), strict=True)
+        return nest({field: _from_array(one, f"{name}.{field}", arrow, nest) for field, one in fields}, len(array))
+    if is_.is_fixed_size_list(kind):
+        values = _from_array(array.flatten(), name, arrow, nest)
+        if isinstance(values, np.ndarray):
+            return values.reshape(len(array), kind.list_size, *values.shape[1:])
+        return objects(array.to_pylist())
+    if lists:
+        return _from_lists(array, name, arrow, nest)
+    if is_.is_primitive(kind) or is_.is_boolean(kind) or is_.is_null(kind) or _is_text(kind, is_):
+        return array.to_numpy(zero_copy_only=False)
+    return objects(array.to_pylist())
+
+
+def _from_lists(array: Any, name: str, arrow: Any, nest: Nest) -> Column:
+    if not len(array):
+        offsets = np.zeros(1, np.int64)
+    else:
+        offsets = array.offsets.to_numpy().astype(np.int64, copy=False)
+    first, last = int(offsets[0]), int(offsets[-1])
+    values = _from_array(array.values[first:last], name, arrow, nest)
+    if isinstance(values, np.ndarray) and values.dtype.kind != "O":
+        return Ragged._of(values, offsets - first if first else offsets)
+    return objects(array.to_pylist())
+
+
+def _is_text(kind: Any, is_: Any) -> bool:
+    return bool(is_.is_string(kind) or is_.is_large_string(kind) or is_.is_binary(kind) or is_.is_large_binary(kind))
