@@ -1,4 +1,4 @@
-"""Batches as Arrow tables and back. The one file of the core that imports pyarrow, when it is asked to."""
+"""Batches as Arrow tables and back. pyarrow is handed in by whoever imported it, so that the core does not need it."""
 
 from __future__ import annotations
 
@@ -9,23 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.core import tensors
-from headrace.core.errors import KindError, MissingExtraError, SchemaError
+from headrace.core.errors import KindError, SchemaError
 from headrace.core.frames import missing
 from headrace.core.kinds import Column, Nested, objects
 from headrace.core.ragged import Ragged
 from headrace.core.stacking import Nest, check_name
 
 
-def to_table(batch: Nested) -> Any:
+def to_table(batch: Nested, arrow: Any) -> Any:
     """Return an Arrow table; see ``Batch.to_arrow``."""
-    arrow = _pyarrow("Batch.to_arrow")
     struct = _to_struct(batch, "", arrow)
     return arrow.Table.from_batches([arrow.RecordBatch.from_struct_array(struct)])
 
 
-def from_table(table: Any, nest: Nest) -> Any:
+def from_table(table: Any, nest: Nest, arrow: Any) -> Any:
     """Return a Batch; see ``Batch.from_arrow``."""
-    arrow = _pyarrow("Batch.from_arrow")
     if not isinstance(table, (arrow.Table, arrow.RecordBatch)):
         if not hasattr(table, "__arrow_c_stream__"):
             raise KindError(f"an Arrow table is needed, or what can be seen as one; got {type(table).__name__}")
@@ -37,14 +35,6 @@ def from_table(table: Any, nest: Nest) -> Any:
             raise SchemaError(f"two columns of the table are named {name!r}; rename one first")
         columns[name] = _from_array(_whole(column, arrow), name, arrow, nest)
     return nest(columns, table.num_rows)
-
-
-def _pyarrow(purpose: str) -> Any:
-    try:
-        import pyarrow
-    except ImportError as error:
-        raise MissingExtraError.of("pyarrow", "arrow", purpose) from error
-    return pyarrow
 
 
 def _to_struct(batch: Nested, before: str, arrow: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Batches as pandas DataFrames and back. The one file of the core that imports pandas, when it is asked to."""
+"""Batches as pandas DataFrames and back. pandas is handed in by whoever imported it, so that the core does not need it."""
 
 from __future__ import annotations
 
@@ -8,24 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.core import tensors
-from headrace.core.errors import MissingExtraError, SchemaError
+from headrace.core.errors import SchemaError
 from headrace.core.kinds import Column, Nested, objects, rows
 from headrace.core.ragged import Ragged
 from headrace.core.stacking import Nest, check_name, stack
 
 
-def to_frame(batch: Nested) -> Any:
+def to_frame(batch: Nested, pandas: Any) -> Any:
     """Return a DataFrame; see ``Batch.to_pandas``."""
-    pandas = _pandas("Batch.to_pandas")
     flat: dict[str, Any] = {}
     _flatten(batch, "", flat)
     series = {name: _to_series(column, name, pandas) for name, column in flat.items()}
     return pandas.DataFrame(series, index=pandas.RangeIndex(len(batch)), columns=list(series), copy=False)
 
 
-def from_frame(frame: Any, nest: Nest) -> Any:
+def from_frame(frame: Any, nest: Nest, pandas: Any) -> Any:
     """Return a Batch; see ``Batch.from_pandas``."""
-    pandas = _pandas("Batch.from_pandas")
     names = list(frame.columns)
     for name in names:
         check_name(name)
@@ -33,14 +31,6 @@ def from_frame(frame: Any, nest: Nest) -> Any:
         twice = next(name for name in names if names.count(name) > 1)
         raise SchemaError(f"two columns of the DataFrame are named {twice!r}; rename one first")
     return nest({name: _from_series(series, name, pandas, nest) for name, series in frame.items()}, len(frame))
-
-
-def _pandas(purpose: str) -> Any:
-    try:
-        import pandas
-    except ImportError as error:
-        raise MissingExtraError.of("pandas", "pandas", purpose) from error
-    return pandas
 
 
 def _flatten(batch: Nested, before: str, flat: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from headrace.core import arrow, frames, tensors
 from headrace.core.adopting import as_nested
-from headrace.core.errors import SchemaError
+from headrace.core.errors import MissingExtraError, SchemaError
 from headrace.core.kinds import Nested
 from headrace.core.ragged import Ragged
 
@@ -39,7 +39,7 @@ class Interop(Nested):
             MissingExtraError: pandas is not installed.
             SchemaError: Two columns would have the same name, or pandas has no type for one.
         """
-        return frames.to_frame(self)  # type: ignore[no-any-return]
+        return frames.to_frame(self, _pandas("Batch.to_pandas"))  # type: ignore[no-any-return]
 
     @classmethod
     def from_pandas(cls, frame: pd.DataFrame) -> Self:
@@ -55,7 +55,7 @@ class Interop(Nested):
             KindError: A column's name is no text.
             SchemaError: Two columns have one name, or whole numbers or booleans are missing.
         """
-        return frames.from_frame(frame, cls._of)  # type: ignore[no-any-return]
+        return frames.from_frame(frame, cls._of, _pandas("Batch.from_pandas"))  # type: ignore[no-any-return]
 
     def to_arrow(self) -> Any:
         """Return a ``pyarrow.Table``; ``from_arrow`` gives an equal Batch back.
@@ -70,7 +70,7 @@ class Interop(Nested):
             MissingExtraError: pyarrow is not installed.
             SchemaError: Arrow has no type for a column (complex numbers, objects of mixed kinds); it is named.
         """
-        return arrow.to_table(self)
+        return arrow.to_table(self, _pyarrow("Batch.to_arrow"))
 
     @classmethod
     def from_arrow(cls, table: Any) -> Self:
@@ -87,7 +87,7 @@ class Interop(Nested):
             SchemaError: Values are missing where there is no sign for it, or two columns have one name.
             KindError: It is no table.
         """
-        return arrow.from_table(table, cls._of)  # type: ignore[no-any-return]
+        return arrow.from_table(table, cls._of, _pyarrow("Batch.from_arrow"))  # type: ignore[no-any-return]
 
     def to_torch(self, device: Any = None) -> Self:
         """Return a Batch whose number columns are torch tensors; text and other objects stay as they are.
@@ -102,7 +102,7 @@ class Interop(Nested):
             MissingExtraError: torch is not installed.
             SchemaError: torch has no dtype for a column, or it is ragged; it is named.
         """
-        tensors.load("Batch.to_torch")
+        _torch("Batch.to_torch")
         return self._of({name: _to_torch(one, name, device) for name, one in self._columns.items()}, self._length)
 
     @classmethod
@@ -116,6 +116,30 @@ class Interop(Nested):
         """
         made: Nested = columns if isinstance(columns, Nested) else as_nested(columns, cls._of)
         return cls._of({name: _from_torch(one, name) for name, one in made._columns.items()}, len(made))
+
+
+def _pandas(purpose: str) -> Any:
+    try:
+        import pandas
+    except ImportError as error:
+        raise MissingExtraError.of("pandas", "pandas", purpose) from error
+    return pandas
+
+
+def _pyarrow(purpose: str) -> Any:
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise MissingExtraError.of("pyarrow", "arrow", purpose) from error
+    return pyarrow
+
+
+def _torch(purpose: str) -> Any:
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtraError.of("torch", "torch", purpose) from error
+    return torch
 
 
 def _to_torch(column: Any, name: str, device: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.core.errors import MissingExtraError, SchemaError
+from headrace.core.errors import SchemaError
 
 
 def torch() -> Any:
@@ -81,15 +81,3 @@ def from_array(array: NDArray[Any], name: str, device: Any = None) -> Any:
             f"column {name!r}: torch has no {array.dtype}; convert it first, such as by .astype(np.int64), or drop it"
         ) from error
     return tensor if device is None else tensor.to(device)
-
-
-def load(purpose: str) -> None:
-    """Import torch.
-
-    Raises:
-        MissingExtraError: It is not installed.
-    """
-    try:
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError.of("torch", "torch", purpose) from error
