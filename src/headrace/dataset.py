@@ -33,8 +33,8 @@ from headrace.nodes.maps import BatchMap, Map, RecordMap
 from headrace.nodes.node import Context, Node
 from headrace.nodes.ordered import Ordered
 from headrace.nodes.sharded import Remainder, Sharded
+from headrace.nodes.show import chain, known_length
 from headrace.parts import Parts
-from headrace.show import chain, known_length
 from headrace.stream import Stream
 
 _BLOCK = 4096  # records read together by list and collect

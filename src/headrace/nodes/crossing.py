@@ -24,6 +24,7 @@ from headrace.nodes.node import Context, Node
 from headrace.nodes.picked import Picked
 from headrace.nodes.rewrite import over
 from headrace.nodes.sharded import Sharded
+from headrace.nodes.show import chain, costs_nothing
 
 _MOST_RECORDS = 256  # records read together where they are handed out one by one
 
@@ -63,6 +64,20 @@ class Crossing:
 
     def code(self) -> tuple[str, ...]:
         return self.node.code()
+
+    @property
+    def endless(self) -> bool:
+        """Whether there is no end; a filter is not evaluated for the answer."""
+        return self.epochs is None or (costs_nothing(self.node) and self.node.length is None)
+
+    @property
+    def costly(self) -> bool:
+        """Whether the length takes a pass over the records."""
+        return not costs_nothing(self.node)
+
+    def words(self) -> str:
+        """Return the chain as text."""
+        return f"{chain(self.node)} -> stream({'' if self.epochs == 1 else f'epochs={self.epochs}'})"
 
     @cached_property
     def topology(self) -> Topology:

@@ -19,13 +19,14 @@ def chain(node: Node) -> str:
 
 def known_length(node: Node) -> str:
     """Return the length as text; ``?`` where only a pass over the records could tell."""
-    if not _costs_nothing(node):
+    if not costs_nothing(node):
         return "?"
     length = node.length
     return "endless" if length is None else f"{length:,}"
 
 
-def _costs_nothing(node: Node) -> bool:
+def costs_nothing(node: Node) -> bool:
+    """Say whether the length is known without a pass over records."""
     if isinstance(node, Kept) and not node.known:
         return False
-    return all(_costs_nothing(below) for below in node.inputs)
+    return all(costs_nothing(below) for below in node.inputs)
