@@ -106,7 +106,7 @@ class Folder:
         """
         with speaking(self.root), self._locked():
             path = self.catalog.path(draft.id, draft.version)
-            self._check(draft, path, taking)
+            self.check(draft.id, draft.version, taking)
             manifest = replace(draft, sequence=self.catalog.last(draft.id) + 1, parents=self._parents(path))
             try:
                 self._place(stage, manifest.parts)
@@ -116,20 +116,20 @@ class Folder:
                 raise
             return manifest
 
-    def _check(self, draft: Manifest, path: Path, taking: bool) -> None:
-        if path.exists() and not taking:
+    def check(self, id: str, version: str, taking: bool) -> None:
+        """Make sure that a name may be given; before much is written for it, and again under the lock."""
+        if self.catalog.path(id, version).exists() and not taking:
             raise ExistsError(
-                f"version {draft.version!r} of {draft.id!r} is there already, and versions never change: "
+                f"version {version!r} of {id!r} is there already, and versions never change: "
                 "choose another name, or move this one to the new data with replace=True"
             )
-        other = names.clash(draft.id, self.catalog.ids())
-        if other:
-            raise ArgumentError(f"id {draft.id!r} differs from {other!r} in upper and lower case only: choose another")
-        other = names.clash(draft.version, self.catalog.versions(draft.id))
-        if other:
-            raise ArgumentError(
-                f"version {draft.version!r} differs from {other!r} in upper and lower case only: choose another"
-            )
+        for what, name, there in (("id", id, self.catalog.ids()), ("version", version, self.catalog.versions(id))):
+            other = names.clash(name, there)
+            if other:
+                raise ArgumentError(
+                    f"{what} {name!r} differs from {other!r} in upper and lower case only, "
+                    "which some file systems take for one: choose another"
+                )
 
     def _parents(self, path: Path) -> tuple[str, ...]:
         """Return the digest of the manifest that is to be replaced, where it can be read."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -88,12 +88,20 @@ class Writer:
         stage: The folder in which the parts are prepared.
         rows: How many records are expected, or None. Knowing it saves a second look at the files for their hashes.
         part_bytes: About how large a part becomes; None for one part, which is gathered from fastest.
+        told: Called with the number of records that have been written since the last call.
     """
 
-    def __init__(self, stage: Path, rows: int | None = None, part_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        stage: Path,
+        rows: int | None = None,
+        part_bytes: int | None = None,
+        told: Callable[[int], object] | None = None,
+    ) -> None:
         self.stage = stage
         self.rows = rows
         self.part_bytes = part_bytes or math.inf
+        self.told = told
         self.length = 0
         self.structure: Structure = "mapping"
         self.layout = Layout("batch")
@@ -118,7 +126,7 @@ class Writer:
             StoreError: They cannot be written, for lack of room for example.
         """
         if len(records) == 0 and (self._parts or isinstance(records, Rows)):
-            return
+            return  # no rows say nothing of columns
         made = self._fitted(records)
         for batch in _chunks(made.batch, min(CHUNK_BYTES, self.part_bytes)):
             with speaking(self.stage.parent.parent, partial(self._needed, batch)):
@@ -180,6 +188,8 @@ class Writer:
             self._begin(batch)
         self._parts[-1].append(batch)
         self.length += len(batch)
+        if self.told is not None:
+            self.told(len(batch))
 
     def _begin(self, sample: Batch) -> None:
         if self._parts:
@@ -188,9 +198,14 @@ class Writer:
         place = Place(self.stage / f"part{len(self._parts)}", "", rows, self._pool)
         self._parts.append(PartWriter(place, self.layout, sample))
 
+    @property
+    def size(self) -> int:
+        """How many bytes were written so far."""
+        return sum(part.size for part in self._parts)
+
     def _needed(self, batch: Batch) -> str:
         """Say how much room the records need, as far as that is known."""
-        written = sum(part.size for part in self._parts)
+        written = self.size
         if self.rows is not None and self.length:
             return f"The data needs about {written * self.rows // self.length} bytes"
         return f"The data needs more than {written + columns.size_in_bytes(batch)} bytes"
