@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from headrace.core.errors import ArgumentError
+from headrace.core.errors import ArgumentError, KindError
 from headrace.core.source import Indices
 
 TURNS_LIMIT = 2**18
@@ -29,7 +29,8 @@ def quotas(weights: Sequence[float]) -> tuple[tuple[int, ...], int]:
 
     The ratios are kept exactly where fractions of up to 2**18 turns hold them: 0.7 to 0.2 to 0.1 is 7 to 2 to 1, and
     1/3 to 2/3 is 1 to 2. Others are rounded to 2**18 turns (or, for many thousands of sources, 16 for each) by largest
-    remainder, which moves a share by less than 2**-18; a weight above 0 keeps at least one turn.
+    remainder, which moves a share by less than 2**-18; but a weight above 0 keeps at least one turn, at the cost of
+    the others.
 
     >>> quotas([0.7, 0.2, 0.1])
     ((7, 2, 1), 10)
@@ -37,10 +38,9 @@ def quotas(weights: Sequence[float]) -> tuple[tuple[int, ...], int]:
     Raises:
         ArgumentError: No weights, a negative, infinite or missing (NaN) one, or all are 0.
     """
-    numbers = check(weights)
-    most = max(numbers)
-    limit = max(TURNS_LIMIT, 16 * len(numbers))
-    return _exact([number / most for number in numbers], limit) or _rounded([n / most for n in numbers], limit)
+    exact = _as_integers(check(weights))
+    limit = max(TURNS_LIMIT, 16 * len(exact))
+    return _in_lowest_terms(exact, limit) or _rounded(exact, limit)
 
 
 def check(weights: Sequence[float]) -> list[float]:
@@ -48,8 +48,12 @@ def check(weights: Sequence[float]) -> list[float]:
 
     Raises:
         ArgumentError: There are none, one is negative, infinite or missing (NaN), or all are 0.
+        KindError: They are no numbers.
     """
-    numbers = [float(weight) for weight in weights]
+    try:
+        numbers = [float(weight) for weight in weights]
+    except (TypeError, ValueError, OverflowError):
+        raise KindError(f"weights must be numbers, one for each dataset, got {weights!r}") from None
     wrong = [f"{number} at place {place}" for place, number in enumerate(numbers) if not 0 <= number < float("inf")]
     if wrong:
         raise ArgumentError(f"weights must be finite and 0 or more, got {', '.join(wrong[:5])}")
@@ -58,14 +62,26 @@ def check(weights: Sequence[float]) -> list[float]:
     return numbers
 
 
-def _exact(ratios: list[float], limit: int) -> tuple[tuple[int, ...], int] | None:
-    """Return the ratios as integers whose sum is at most ``limit``; None where there are none."""
+def _as_integers(weights: list[float]) -> list[int]:
+    """Return integers in exactly the ratio of the floats, each of which is an integer over a power of two."""
+    ratios = [weight.as_integer_ratio() for weight in weights]
+    common = max(below for _, below in ratios)
+    return [above * (common // below) for above, below in ratios]
+
+
+def _in_lowest_terms(weights: list[int], limit: int) -> tuple[tuple[int, ...], int] | None:
+    """Return the turns that the weights nearly are, at most ``limit`` in all; None where there are none.
+
+    A float holds 1/3 but nearly: a fraction nearer than 10**-14 of it is taken to be meant.
+    """
+    most = max(weights)
     fractions = []
     common = 1
-    for ratio in ratios:
-        fraction = Fraction(ratio).limit_denominator(limit)
+    for weight in weights:
+        fraction = Fraction(weight, most).limit_denominator(limit)
         common = lcm(common, fraction.denominator)
-        if abs(float(fraction) - ratio) > 1e-14 * ratio or common > limit:
+        error = abs(fraction.numerator * most - weight * fraction.denominator)
+        if error * 10**14 > weight * fraction.denominator or common > limit:
             return None
         fractions.append(fraction)
     turns = [int(fraction * common) for fraction in fractions]
@@ -74,18 +90,25 @@ def _exact(ratios: list[float], limit: int) -> tuple[tuple[int, ...], int] | Non
     return (tuple(turn // shared for turn in turns), total) if total <= limit else None
 
 
-def _rounded(ratios: list[float], limit: int) -> tuple[tuple[int, ...], int]:
+def _rounded(weights: list[int], limit: int) -> tuple[tuple[int, ...], int]:
     """Round to integers of sum ``limit`` by largest remainder, ties to the first; none above 0 becomes 0."""
-    whole = sum(Fraction(ratio) for ratio in ratios)
-    ideal = [Fraction(ratio) * limit / whole for ratio in ratios]
-    turns = [max(int(share), int(share > 0)) for share in ideal]
-    by_lack = sorted(range(len(turns)), key=lambda place: (turns[place] - ideal[place], place))
-    missing = limit - sum(turns)
-    for place in by_lack[: max(missing, 0)]:
+    turns = [0] * len(weights)
+    open_places = [place for place, weight in enumerate(weights) if weight]
+    room = limit
+    while True:
+        whole = sum(weights[place] for place in open_places)
+        small = [place for place in open_places if weights[place] * room < whole]
+        if not small:
+            break
+        for place in small:  # a single turn each, which leaves less for the others: look again
+            turns[place] = 1
+        room -= len(small)
+        open_places = [place for place in open_places if not turns[place]]
+    for place in open_places:
+        turns[place] = weights[place] * room // whole
+    by_remainder = sorted(open_places, key=lambda place: (-(weights[place] * room % whole), place))
+    for place in by_remainder[: limit - sum(turns)]:
         turns[place] += 1
-    # the single turns kept for the smallest weights may have taken more than there was: the most served give way
-    for place in sorted(range(len(turns)), key=lambda place: -turns[place])[: max(-missing, 0)]:
-        turns[place] -= 1
     return tuple(turns), limit
 
 

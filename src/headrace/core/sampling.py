@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_FEW = 4096
+
 
 def sample(array: NDArray[Any], limit: int, pieces: int = 16) -> bytes:
     """Return about ``limit`` bytes of an array: all, or evenly spaced pieces from the first byte to the last.
@@ -16,10 +18,14 @@ def sample(array: NDArray[Any], limit: int, pieces: int = 16) -> bytes:
     """
     if array.nbytes <= limit:
         return array.tobytes()
-    places = spread(array.size, pieces, max(limit // pieces // array.itemsize, 1))
+    pieces = min(pieces, max(limit // array.itemsize, 1))
+    length = max(limit // pieces // array.itemsize, 1)
     # flattening would copy all of an array that is not contiguous; its iterator copies what is asked for
     flat = array.ravel() if array.flags.c_contiguous else array.flat
-    return flat[places].tobytes()
+    if pieces * length <= _FEW:
+        return flat[spread(array.size, pieces, length)].tobytes()
+    starts = np.linspace(0, array.size - length, pieces).astype(np.int64).tolist()
+    return b"".join(flat[start : start + length].tobytes() for start in starts)
 
 
 @lru_cache(maxsize=64)
