@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from headrace.core import permutation
 from headrace.core.cache import ByteCache
 from headrace.core.errors import ArgumentError
-from headrace.core.permutation import Keyed, explicit
+from headrace.core.permutation import Keyed, explicit, look_up
 from headrace.core.seeds import Key, key
 from headrace.core.source import Indices
 
@@ -99,6 +99,20 @@ def test_a_keyed_one_keeps_shape_and_input() -> None:
     np.testing.assert_array_equal(order.inverse(order.forward(positions)), before)
     np.testing.assert_array_equal(positions, before)
     assert order.forward(np.empty(0, np.int64)).shape == (0,)
+
+
+@given(
+    n=st.integers(1, 40_000),
+    start=st.integers(0, 40_000),
+    count=st.integers(0, 20_000),
+    step=st.sampled_from([1, 2, 3, 100]),
+)
+def test_looking_up_in_blocks_gives_the_same(n: int, start: int, count: int, step: int) -> None:
+    positions = np.arange(min(start, n), min(start + count * step, n), step)
+    for scattered in (positions, positions[::-1], np.random.default_rng(count).permutation(positions)):
+        found = look_up((7, 8), 1, n, scattered)
+        np.testing.assert_array_equal(found, Keyed(n, (7, 8), 1).forward(scattered))
+        found[:] = 0  # what is given out is the caller's own
 
 
 @pytest.mark.parametrize("n", [-1, 2**62 + 1])

@@ -1,8 +1,8 @@
 """Random permutations of ``range(n)``, keyed by (key, epoch): an explicit one, and one in constant memory.
 
-:func:`explicit` is an array of n numbers: some 15 ns and 8 bytes an index to make, 1 or 2 ns to look up.
-:class:`Keyed` computes each number when it is asked for, at about 60 ns, and holds nothing, so it serves any length
-at once, and its inverse as cheaply.
+:func:`explicit` is an array of n numbers: 10 to 50 ns and 8 bytes an index to make, 1 or 2 ns to look up.
+:class:`Keyed` computes each number when it is asked for, at 20 to 100 ns, and holds nothing, so it serves any
+length at once, and its inverse as cheaply.
 
 Both are the same on every platform and under every version of NumPy: the explicit one is shuffled by ``RandomState``,
 whose methods NumPy keeps as they are (NEP 19), over Philox; the keyed one is arithmetic on 64-bit integers.
@@ -31,6 +31,7 @@ KEYED_LIMIT = 2**62
 
 ROUNDS = 6
 BLOCK = 65_536
+AHEAD = 16_384
 
 Words = NDArray[np.uint64]
 
@@ -62,6 +63,30 @@ _explicit: ByteCache[tuple[Key, int, int], Indices] = ByteCache(256 << 20)
 def keyed(key: Key, epoch: int, n: int) -> Keyed:
     """Return the keyed permutation of ``range(n)``; recent ones are kept, which saves some microseconds."""
     return Keyed(n, key, epoch)
+
+
+def look_up(key: Key, epoch: int, n: int, positions: Indices) -> Indices:
+    """Return which index the keyed permutation has at each position, as ``Keyed.forward`` does.
+
+    A batch is small, and its neighbours are asked for next: where positions lie close together, the aligned block
+    around them is computed at once and kept, which is five to ten times faster than batch by batch.
+    """
+    if 16 <= positions.size < AHEAD:
+        low, high = int(positions.min()), int(positions.max())
+        if high - low < 2 * positions.size:
+            first, last = low // AHEAD, high // AHEAD
+            blocks = [_ahead.get((key, epoch, n, block), _make_ahead) for block in range(first, last + 1)]
+            table = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+            return table.take(positions - first * AHEAD)
+    return keyed(key, epoch, n).forward(positions)
+
+
+def _make_ahead(name: tuple[Key, int, int, int]) -> Indices:
+    key, epoch, n, block = name
+    return keyed(key, epoch, n).forward(np.arange(block * AHEAD, min((block + 1) * AHEAD, n)))
+
+
+_ahead: ByteCache[tuple[Key, int, int, int], Indices] = ByteCache(16 << 20)
 
 
 class Keyed:

@@ -17,9 +17,6 @@ from typing import SupportsIndex, TypeAlias
 import numpy as np
 
 from headrace.core.errors import ArgumentError, KindError
-from headrace.core.rowgenerator import RowGenerator
-
-__all__ = ["Key", "KeyedGenerator", "RowGenerator", "Seed", "check", "generator", "key"]
 
 Key: TypeAlias = tuple[int, int]
 """Two words of 64 bits."""

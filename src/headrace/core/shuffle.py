@@ -80,7 +80,7 @@ class Shuffle:
 
     def _look_up(self, positions: Indices, epoch: int) -> Indices:
         if self.method == "keyed":
-            return permutation.keyed(self.key, epoch, self.below).forward(positions)
+            return permutation.look_up(self.key, epoch, self.below, positions)
         return permutation.explicit(self.key, epoch, self.below).take(positions)
 
     def _by_epoch(self, positions: Indices, epochs: Indices) -> Indices:
