@@ -19,7 +19,7 @@ from headrace.core.schedule import Mixture
 from headrace.core.schema import Schema
 from headrace.core.source import Indices
 from headrace.nodes.node import Context, Node
-from headrace.nodes.ordered import ROUNDS
+from headrace.nodes.search import ROUNDS, search
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +50,10 @@ class Joined:
 
     def moves(self) -> str | None:
         return next((moved for moved in (node.moves() for node in self.inputs) if moved), None)
+
+    @property
+    def once(self) -> bool:
+        return all(node.once for node in self.inputs)
 
     def inputs_order(self) -> tuple[str, ...]:
         return tuple(f"{place}: {' | '.join(node.order())}" for place, node in enumerate(self.inputs))
@@ -172,6 +176,8 @@ class Mix(Switched):
 
     def find(self, record: int, epoch: int) -> int | None:
         place = self.owner(record)
+        if self.stop == "longest" and not self.inputs[place].once:
+            return search(self, record, epoch)
         below = record - self.offsets[place]
         for below_epoch in islice(self.mixture.epochs(place, epoch), ROUNDS):
             position = self.inputs[place].find(below, below_epoch)
@@ -179,6 +185,10 @@ class Mix(Switched):
             if found is not None:
                 return found
         return None
+
+    @property
+    def once(self) -> bool:
+        return self.stop == "first" and super().once
 
     def order(self) -> tuple[str, ...]:
         return (*self.inputs_order(), self.mixture.text())
@@ -221,6 +231,10 @@ class Zip(Joined):
     def find(self, record: int, epoch: int) -> int | None:
         found = self.inputs[0].find(record, epoch)
         return found if found is not None and (self.length is None or found < self.length) else None
+
+    @property
+    def once(self) -> bool:
+        return self.inputs[0].once
 
     def schema(self) -> Schema | None:
         return None

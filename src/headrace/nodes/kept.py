@@ -18,6 +18,7 @@ from headrace.core.errors import EndlessError, RecordError, SchemaError
 from headrace.core.records import Records, to_columns
 from headrace.core.source import Indices
 from headrace.nodes.node import Context, Node, Over
+from headrace.nodes.search import search
 
 _BLOCK = 1024  # records looked at together in the pass
 
@@ -105,6 +106,8 @@ class Kept(Over):
         return self.input.ids(self.below(at))
 
     def find(self, record: int, epoch: int) -> int | None:
+        if not self.input.once:
+            return search(self, record, epoch)
         below = self.input.find(record, epoch)
         return None if below is None else self.bitmap.rank(below)
 

@@ -103,6 +103,10 @@ class Leaf:
     def find(self, record: int, epoch: int) -> int | None:
         return record
 
+    @property
+    def once(self) -> bool:
+        return True
+
     def schema(self) -> Schema | None:
         if self.columns is not None:
             return Schema.of(self.columns, self.structure)

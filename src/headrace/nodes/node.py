@@ -57,6 +57,11 @@ class Node(Protocol):
         """Return the first position of an epoch under which a source record lies; None when it is not in there."""
         ...
 
+    @property
+    def once(self) -> bool:
+        """Whether no source record lies at two positions of an epoch; then orders over it can be inverted."""
+        ...
+
     def schema(self) -> Schema | None:
         """Return what records look like; None where only a read can tell."""
         ...
@@ -109,6 +114,10 @@ class Over:
 
     def find(self, record: int, epoch: int) -> int | None:
         return self.input.find(record, epoch)
+
+    @property
+    def once(self) -> bool:
+        return self.input.once
 
     def schema(self) -> Schema | None:
         return self.input.schema()

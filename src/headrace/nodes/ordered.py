@@ -8,12 +8,16 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
+import numpy as np
+
 from headrace.core.address import At, Order
+from headrace.core.order import Repeat, Slice
 from headrace.core.records import Records
 from headrace.core.source import Indices
+from headrace.core.subset import Subset
 from headrace.nodes.node import Context, Over
+from headrace.nodes.search import ROUNDS, search
 
-ROUNDS = 1024  # an endless repeat has no last round in which to look for a record
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,12 +56,23 @@ class Ordered(Over):
 
     def find(self, record: int, epoch: int) -> int | None:
         order = self.bound
+        if not self.input.once and not _keeps_sequence(order):
+            return search(self, record, epoch)
         for below_epoch in islice(order.epochs(epoch), ROUNDS):
             below = self.input.find(record, below_epoch)
             found = None if below is None else order.find(below, below_epoch, epoch)
             if found is not None:
                 return found
         return None
+
+    @cached_property
+    def once(self) -> bool:
+        order = self.bound
+        if isinstance(order, Repeat) and (order.times is None or order.times > 1):
+            return False
+        if isinstance(order, Subset) and len(np.unique(order.indices)) < len(order.indices):
+            return False
+        return self.input.once
 
     def order(self) -> tuple[str, ...]:
         return (*self.input.order(), self.bound.text())
@@ -76,5 +91,11 @@ class Ordered(Over):
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
-        state.pop("bound", None)  # made again where it arrives
+        state.pop("bound", None)  # made again where they arrive
+        state.pop("once", None)
         return state
+
+
+def _keeps_sequence(order: Order) -> bool:
+    """Say whether what comes first below comes first above, and all of it until the end."""
+    return isinstance(order, Repeat) or (isinstance(order, Slice) and order.start == 0 and order.step == 1)

@@ -14,6 +14,7 @@ from headrace.core.schema import Field, Schema
 from headrace.core.shard import Shard
 from headrace.core.source import Indices
 from headrace.nodes.node import Context, Over
+from headrace.nodes.search import search
 
 Remainder: TypeAlias = Literal["uneven", "drop", "pad"]
 
@@ -68,8 +69,14 @@ class Sharded(Over):
         return self.input.ids(self.bound(at))
 
     def find(self, record: int, epoch: int) -> int | None:
+        if not self.input.once:
+            return search(self, record, epoch)
         below = self.input.find(record, epoch)
         return None if below is None else self.bound.find(below, epoch, epoch)
+
+    @property
+    def once(self) -> bool:
+        return self.input.once and (self.remainder != "pad" or self.base == 0)
 
     def schema(self) -> Schema | None:
         below = self.input.schema()
