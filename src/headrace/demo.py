@@ -187,9 +187,8 @@ def run(store: str, folder: Path) -> bool:
     batch = test.collect()
     accuracy = unbroken.model.score(features(batch), batch["label"])
     size = len(json.dumps(unbroken.state))
-    print(
-        f"unbroken run: {len(unbroken.seen):,} records in {EPOCHS} epochs, {len(unbroken.seen) / seconds:,.0f} records/s"
-    )
+    rate = len(unbroken.seen) / seconds
+    print(f"unbroken run: {len(unbroken.seen):,} records in {EPOCHS} epochs, {rate:,.0f} records/s")
 
     broken, where = run_killed(store, folder)
     print(f"second run: killed with SIGKILL at {where}; resumed from its last state ({size} bytes of JSON)")
@@ -201,9 +200,8 @@ def run(store: str, folder: Path) -> bool:
         )
     else:
         differs = next((k for k, pair in enumerate(zip(unbroken.seen, broken.seen)) if pair[0] != pair[1]), None)
-        print(
-            f"NOT identical: the runs differ (first at record {differs}; {len(unbroken.seen)} and {len(broken.seen)} seen)"
-        )
+        lengths = f"{len(unbroken.seen)} and {len(broken.seen)} records seen"
+        print(f"NOT identical: the runs differ, first at record {differs} ({lengths})")
     return identical
 
 
