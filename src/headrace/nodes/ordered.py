@@ -19,7 +19,6 @@ from headrace.nodes.node import Context, Over
 from headrace.nodes.search import ROUNDS, search
 
 
-
 @dataclass(frozen=True, eq=False)
 class Ordered(Over):
     """Records of the node below under other addresses.
