@@ -45,12 +45,12 @@ class RowGenerator:
 
     def __init__(self, key: tuple[int, int], epochs: NDArray[np.int64] | int, positions: NDArray[np.int64]) -> None:
         left = np.array(positions, np.int64).reshape(-1).view(np.uint64)
-        right = np.array(np.broadcast_to(epochs, left.shape), np.int64).view(np.uint64)
+        right = np.full(left.shape, epochs, np.int64).view(np.uint64)
         first, second = (np.array([word], np.uint64) for word in key)
-        for _ in range(2):  # a Feistel network: each step can be undone, so different pairs stay different
-            left += _mix(right + first)
-            right += _mix(left + second)
-            first, second = first + _GOLDEN, second + _GOLDEN
+        # a Feistel network: each step can be undone, so different pairs stay different
+        left += _mix(right + first)
+        right += _mix(left + second)
+        left += _mix(right + first)
         self._state = left, right
         self._drawn = 0
 
@@ -142,6 +142,8 @@ class RowGenerator:
 
     def _fit(self, bound: ArrayLike, shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
         """Return a bound so that it broadcasts to ``(rows, *shape)``."""
+        if type(bound) is int or (type(bound) is float and dtype is np.float64):
+            return np.array(bound, dtype)
         array = np.asarray(bound)
         if np.issubdtype(dtype, np.integer) and array.dtype.kind not in "iub":
             raise ArgumentError(f"integers: bounds must be whole numbers, got {array.dtype}")
@@ -164,11 +166,14 @@ def _shape(size: Size) -> tuple[int, ...]:
 
 def _mix(words: Words) -> Words:
     """Scramble words in place, bijectively; two numbers one apart come out unrelated."""
-    words ^= words >> _SHIFTS[0]
+    shifted = words >> _SHIFTS[0]
+    words ^= shifted
     words *= _TIMES_1
-    words ^= words >> _SHIFTS[1]
+    np.right_shift(words, _SHIFTS[1], out=shifted)
+    words ^= shifted
     words *= _TIMES_2
-    words ^= words >> _SHIFTS[2]
+    np.right_shift(words, _SHIFTS[2], out=shifted)
+    words ^= shifted
     return words
 
 
