@@ -106,6 +106,7 @@ class Writer:
         self.structure: Structure = "mapping"
         self.layout = Layout("batch")
         self._parts: list[PartWriter] = []
+        self._empty: Columns | None = None  # tells the columns, if no records come
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="headrace-store")
 
     def __enter__(self) -> Self:
@@ -125,8 +126,12 @@ class Writer:
             SchemaError: They do not fit those before; the first that does not is named, with its column.
             StoreError: They cannot be written, for lack of room for example.
         """
-        if len(records) == 0 and (self._parts or isinstance(records, Rows)):
-            return  # no rows say nothing of columns
+        if len(records):
+            self._append(records)
+        elif isinstance(records, Columns):
+            self._empty = records
+
+    def _append(self, records: Records) -> None:
         made = self._fitted(records)
         for batch in _chunks(made.batch, min(CHUNK_BYTES, self.part_bytes)):
             with speaking(self.stage.parent.parent, partial(self._needed, batch)):
@@ -212,6 +217,8 @@ class Writer:
 
     def finish(self) -> list[Part]:
         """Bring all parts to disk, each into a folder of the stage that has its digest for a name."""
+        if self._empty is not None and not self._parts:
+            self._append(self._empty)
         with speaking(self.stage.parent.parent):
             made = [part.finish() for part in self._parts]
             for writer, part in zip(self._parts, made, strict=True):

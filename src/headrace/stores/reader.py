@@ -14,6 +14,7 @@ from headrace.core import columns
 from headrace.core.batch import Batch
 from headrace.core.columns import Column
 from headrace.core.errors import DamageError
+from headrace.core.ragged import Ragged
 from headrace.core.schema import Schema, Structure
 from headrace.core.source import Indices
 from headrace.stores.catalog import Catalog
@@ -132,7 +133,10 @@ def _column(pieces: Sequence[Column], places: Sequence[Indices], order: Indices)
     if not isinstance(first, np.ndarray):
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
-        return columns.take(columns.concat(pieces), back)
+        joined = columns.take(columns.concat(pieces), back)
+        if isinstance(joined, Ragged) and joined.dtype != first.dtype:  # NumPy's own joining loses the byte order
+            return Ragged(joined.values.astype(first.dtype), joined.offsets)
+        return joined
     out = np.empty((len(order), *first.shape[1:]), first.dtype)
     for piece, place in zip(pieces, places, strict=True):
         out[place] = piece
