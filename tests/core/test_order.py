@@ -157,6 +157,12 @@ def test_a_shuffle_says_which_method_it_chose() -> None:
     assert Shuffle(10, 0) == Shuffle(10, 0, method="explicit") != Shuffle(10, 0, method="keyed")
 
 
+def test_a_numpy_integer_is_a_seed_like_any_other() -> None:
+    order = Shuffle(10, np.int64(7))  # type: ignore[arg-type]
+    assert order == Shuffle(10, 7)
+    assert order.text() == Shuffle(10, 7).text()
+
+
 def test_a_shuffle_works_up_to_the_last_epoch() -> None:
     for method in ("explicit", "keyed"):
         for epoch in (2**62, 2**63 - 1):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
@@ -184,6 +187,24 @@ def test_threads_that_ask_for_one_array_wait_for_one_making() -> None:
         thread.join()
     assert made == [1]
     assert all(array is found[0] for array in found)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_lock_held_in_a_thread_does_not_outlive_a_fork() -> None:
+    code = (
+        "import os, sys, threading, time, numpy as np\n"
+        "from headrace.core.cache import ByteCache\n"
+        "cache = ByteCache(10_000)\n"
+        "begun, done = threading.Event(), threading.Event()\n"
+        "def slow(name): begun.set(); done.wait(); return np.arange(name)\n"
+        "thread = threading.Thread(target=cache.get, args=(3, slow)); thread.start(); begun.wait()\n"
+        "child = os.fork()\n"
+        "if child == 0: os._exit(len(cache.get(3, np.arange)))\n"
+        "status = os.waitpid(child, 0)[1]; done.set(); thread.join()\n"
+        "sys.exit(os.waitstatus_to_exitcode(status))\n"
+    )
+    ended = subprocess.run([sys.executable, "-W", "ignore", "-c", code], timeout=60, check=False)
+    assert ended.returncode == 3
 
 
 def test_what_could_not_be_made_can_be_asked_for_again() -> None:
