@@ -341,8 +341,9 @@ class Dataset:
 
         Args:
             by: The column that tells the groups.
-            length: How many records each group gives in an epoch: as many as the largest has (smaller ones go round
-                again, and go on in the next epoch where they stopped), as the smallest has, or a number.
+            length: How many records each group gives in an epoch: as many as the largest has, as the smallest has, or
+                a number. Smaller groups go round again, and all go on in the next epoch where they stopped in this
+                one, so that the records of a group come equally often.
 
         >>> Dataset(label=[0, 0, 0, 1]).balance(by="label").collect()["label"].tolist()
         [0, 1, 0, 1, 0, 1]
@@ -351,9 +352,11 @@ class Dataset:
         if not groups:
             raise ArgumentError("balance: there are no records, so there are no groups")
         if length in ("largest", "smallest"):
-            return mix(groups, [1] * len(groups), stop="longest" if length == "largest" else "first")
-        each = _whole(length, "length (a number, 'largest' or 'smallest')", 1)
-        return mix([group.repeat() for group in groups], [1] * len(groups)).take(each * len(groups))
+            each = (max if length == "largest" else min)(len(group) for group in groups)
+        else:
+            each = _whole(length, "length (a number, 'largest' or 'smallest')", 1)
+        nodes = tuple(group._node for group in groups)
+        return Dataset._of(Mix(nodes, (1.0,) * len(nodes), "longest", each))
 
     def sample(self, n: int, *, seed: int, weights: Any = None, replace: bool = False) -> Dataset:
         """Return ``n`` records drawn at random, once and for all epochs.

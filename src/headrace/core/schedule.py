@@ -36,6 +36,8 @@ class Mixture:
         stop: ``"first"`` ends before the first draw that a source cannot serve; epochs pass through. ``"longest"``
             ends when every source has been given in full at least once; shorter ones go round again, and go on in the
             next epoch where they stopped in this one, so that all records of a source come equally often.
+        rounds: With ``"longest"``, how many whole rounds of the table of turns an epoch has, whatever the lengths:
+            then each source gives exactly its quota times as many.
 
     >>> mixture = Mixture(lengths=(6, 2), weights=(3, 1), stop="first")
     >>> mixture.length
@@ -48,6 +50,7 @@ class Mixture:
     lengths: tuple[int | None, ...]
     weights: tuple[float, ...]
     stop: Literal["first", "longest"] = "first"
+    rounds: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lengths", tuple(self.lengths))
@@ -56,6 +59,8 @@ class Mixture:
             raise ArgumentError(f"{len(self.lengths)} datasets need as many weights, got {len(self.weights)}")
         if self.stop not in ("first", "longest"):
             raise ArgumentError(f"stop must be 'first' or 'longest', got {self.stop!r}")
+        if self.rounds is not None and (self.rounds < 0 or self.stop == "first"):
+            raise ArgumentError(f"rounds must be 0 or more, with stop='longest'; got {self.rounds}, {self.stop!r}")
         self._check_lengths()
 
     @property
@@ -67,6 +72,8 @@ class Mixture:
     def length(self) -> int | None:
         """Positions in an epoch; None: endless."""
         table = turns(self.weights)
+        if self.rounds is not None:
+            return self.rounds * len(table.source)
         drawn = [(source, length) for source, length in enumerate(self.lengths) if self.weights[source] > 0]
         if self.stop == "first":
             if any(length == 0 for _, length in drawn):
@@ -131,7 +138,8 @@ class Mixture:
         if len(shown) > 16:
             digest = blake2b(np.array(self.weights, "<f8").tobytes(), digest_size=8).hexdigest()
             shown = [*shown[:4], f"... {len(shown)} in all, {digest}"]
-        return f"mix(weights=[{', '.join(shown)}], stop={self.stop!r})"
+        rounds = "" if self.rounds is None else f", rounds={self.rounds}"
+        return f"mix(weights=[{', '.join(shown)}], stop={self.stop!r}{rounds})"
 
     @cached_property
     def _per_epoch(self) -> Indices:
@@ -154,7 +162,7 @@ class Mixture:
                 )
 
     def __getstate__(self) -> dict[str, object]:
-        return {"lengths": self.lengths, "weights": self.weights, "stop": self.stop}
+        return {"lengths": self.lengths, "weights": self.weights, "stop": self.stop, "rounds": self.rounds}
 
 
 _NEVER = 2**63 - 1

@@ -148,6 +148,7 @@ class Mix(Switched):
 
     weights: tuple[float, ...]
     stop: Literal["first", "longest"]
+    rounds: int | None = None
 
     def check(self) -> None:
         """Answer weights that do not fit now, and not at the first read; lengths are not asked for yet.
@@ -164,7 +165,7 @@ class Mix(Switched):
     @cached_property
     def mixture(self) -> Mixture:
         """Which input each position draws from."""
-        return Mixture(tuple(node.length for node in self.inputs), self.weights, self.stop)
+        return Mixture(tuple(node.length for node in self.inputs), self.weights, self.stop, self.rounds)
 
     @property
     def length(self) -> int | None:
