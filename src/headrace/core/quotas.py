@@ -115,7 +115,7 @@ def _rounded(weights: list[int], limit: int) -> tuple[tuple[int, ...], int]:
 def schedule(quotas: Sequence[int]) -> Indices:
     """Return which source has each of the ``sum(quotas)`` turns: int64, a new array.
 
-    Takes about half a microsecond a turn: with 1,000 sources of equal weight less than a millisecond, with 1,000 whose
+    Takes about half a microsecond a turn: with its quotas, 4 ms for 1,000 sources of equal weight; for 1,000 whose
     weights fill the longest table 0.15 s.
 
     >>> schedule([3, 1]).tolist()
