@@ -612,7 +612,7 @@ def mix(
         SchemaError: The records are not alike.
 
     >>> list(mix([Dataset([0] * 6), Dataset([1] * 2)], weights=[3, 1]))
-    [0, 0, 1, 0, 0, 0, 1, 0]
+    [0, 0, 0, 1, 0, 0, 0, 1]
     """
     nodes = _nodes(datasets, "mix")
     check_alike(nodes, "mix")
