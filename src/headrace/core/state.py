@@ -17,6 +17,7 @@ from headrace.core.warn import warn
 
 FORMAT = 1
 LINES_LIMIT = 400  # characters of lines that a state carries whole
+_MOST = 1 << 63
 _END = 120  # characters kept of the first and of the last line where they are more
 
 
@@ -82,7 +83,7 @@ def read_whole(state: State, name: str, least: int = 0) -> int:
         StateError: It is not there, of another kind, or below ``least``.
     """
     value = _read(state, name)
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value < _MOST:
         raise StateError(f"the state is damaged: {name!r} should be a whole number from {least} up, got {value!r}")
     return value
 

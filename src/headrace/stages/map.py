@@ -1,0 +1,119 @@
+"""A function of one item, applied to each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+from headrace.core import fingerprint, seeds
+from headrace.core.arguments import function as check_function
+from headrace.core.callables import failure, name_of
+from headrace.core.errors import RecordError
+from headrace.core.flow import Cursor, Flow, State
+from headrace.core.state import read_state, read_whole
+from headrace.stages.stage import Stage, StageCursor, walk
+
+
+@dataclass(frozen=True, eq=False)
+class Map(Stage):
+    """What a function makes of each item.
+
+    Args:
+        upstream: Where items come from.
+        function: Called with the item; with a seed also with a NumPy Generator.
+        seed: Keys the generator, together with ``place``, the epoch and the item's number.
+        place: How many seeded maps lie below, so that two with one seed draw different numbers.
+        starred: Whether the items are spread into arguments: ``function(*item)``.
+    """
+
+    function: Callable[..., Any]
+    seed: int | None = None
+    place: int = 0
+    starred: bool = False
+
+    @classmethod
+    def of(cls, upstream: Flow, function: Callable[..., Any], seed: Any = None, starred: bool = False) -> Self:
+        """Make one of what a user gave.
+
+        Raises:
+            KindError: The function cannot be called, or the seed is no integer.
+            ArgumentError: The seed is below 0.
+        """
+        check_function(function, "starmap" if starred else "map")
+        place = sum(isinstance(flow, Map) and flow.seed is not None for flow in walk(upstream))
+        return cls(upstream, function, None if seed is None else seeds.check(seed), place, starred)
+
+    def start(self, state: State | None = None, epoch: int = 0) -> Cursor:
+        upstream = self.upstream.start(None if state is None else read_state(state), epoch)
+        count = 0 if state is None else read_whole(state, "count")
+        if self.seed is None:
+            return MapCursor(upstream, self, _spread(self.function) if self.starred else self.function, count)
+        # The epoch is hashed into the key: endless repeats that nest make it wider than a word of the counter.
+        generators = seeds.KeyedGenerator(self.seed, "stream.map", self.place, epoch)
+        return SeededMapCursor(upstream, self, self.function, count, generators)
+
+    def code(self) -> tuple[str, ...]:
+        return (*self.upstream.code(), f"{self.words()} {fingerprint.of_function(self.function)}")
+
+    def words(self) -> str:
+        seed = "" if self.seed is None else f", seed={self.seed}"
+        return f"{'starmap' if self.starred else 'map'}({name_of(self.function)}{seed})"
+
+
+def _spread(function: Callable[..., Any]) -> Callable[[Any], Any]:
+    def spread(item: Any) -> Any:
+        return function(*item)
+
+    return spread
+
+
+class MapCursor(StageCursor):
+    """A place in a map: how many items came."""
+
+    __slots__ = ("_count", "_flow", "_function")
+
+    def __init__(self, upstream: Cursor, flow: Map, function: Callable[..., Any], count: int) -> None:
+        super().__init__(upstream)
+        self._flow = flow
+        self._function = function
+        self._count = count
+
+    def __next__(self) -> Any:
+        item = next(self._upstream)
+        try:
+            made = self._function(item)
+        except Exception as error:
+            raise self._failed(error) from error
+        self._count += 1
+        return made
+
+    def _failed(self, error: Exception) -> RecordError:
+        number = self._count
+        self._count += 1  # whoever goes on, goes on with the next item
+        return RecordError(failure(self._flow.words(), self._flow.function, f"item {number}", error))
+
+    def state(self) -> State:
+        return {"upstream": self._upstream.state(), "count": self._count}
+
+
+class SeededMapCursor(MapCursor):
+    """A place in a map whose function draws random numbers."""
+
+    __slots__ = ("_generators",)
+
+    def __init__(
+        self, upstream: Cursor, flow: Map, function: Callable[..., Any], count: int, generators: seeds.KeyedGenerator
+    ) -> None:
+        super().__init__(upstream, flow, function, count)
+        self._generators = generators
+
+    def __next__(self) -> Any:
+        item = next(self._upstream)
+        generator = self._generators.at(0, self._count)
+        try:
+            made = self._function(*item, generator) if self._flow.starred else self._function(item, generator)
+        except Exception as error:
+            raise self._failed(error) from error
+        self._count += 1
+        return made

@@ -1,0 +1,390 @@
+"""Stream: the face of the sequential layer; each method forwards to a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from typing import Any, TextIO
+
+from headrace.core.arguments import function as check_function
+from headrace.core.batch import Batch
+from headrace.core.callables import failure
+from headrace.core.collate import Pad
+from headrace.core.errors import ArgumentError, EndlessError, KindError, OrderError, RecordError
+from headrace.core.flow import Flow, State
+from headrace.core.iteration import StreamIterator
+from headrace.core.records import stacked
+from headrace.core.state import open_envelope
+from headrace.stages.batch import Batched
+from headrace.stages.chain import Chain
+from headrace.stages.filter import Filter
+from headrace.stages.flat_map import FlatMap
+from headrace.stages.iterate import Iterate
+from headrace.stages.map import Map
+from headrace.stages.progress import Progress
+from headrace.stages.repeat import Repeat
+from headrace.stages.stage import chain, is_endless, walk
+from headrace.stages.take import Skip, Take
+from headrace.stages.unbatch import Unbatch
+from headrace.stages.window import WindowShuffle
+from headrace.stages.zip import Zip
+
+__all__ = ["Stream", "StreamIterator"]
+
+
+class Stream:
+    """Items that flow in one order: a frozen description, which can be iterated again and again.
+
+    Each ``iter`` is a :class:`StreamIterator` of its own, with ``state_dict`` and ``load_state_dict``; methods return a
+    new Stream and change nothing. A Dataset becomes one by ``dataset.stream()``.
+
+    Args:
+        source: What is iterated: anything that can be iterated again and again, or a function that returns an iterable,
+            such as a generator function, which is called for each iteration; a Dataset, another Stream.
+        args: What the function is called with.
+        seed: With one the function is given ``rng=``, a NumPy Generator that is the same in each run, and another in
+            each round of a ``repeat``.
+        kwargs: What the function is called with by name.
+
+    A list, an array or anything else with a length and an index is resumed by index. Anything else is resumed by
+    *replay*: its items are gone through again up to the place (a :class:`ReplayWarning` says so), and the last of them
+    must be the item that it was.
+
+    >>> Stream([1, 2, 3, 4]).map(lambda x: x * 10).filter(lambda x: x != 20).list()
+    [10, 30, 40]
+
+    >>> def numbers(n, rng):
+    ...     for _ in range(n):
+    ...         yield int(rng.integers(100))
+    >>> drawn = Stream(numbers, 3, seed=0)
+    >>> drawn.list() == drawn.list(), drawn.repeat(2).list()[3:] == drawn.list()
+    (True, False)
+
+    Raises:
+        KindError: The source cannot be iterated again (an iterator, a file: hand over the function that makes it), or
+            not as items in an order (a text, a set, a mapping, None).
+        ArgumentError: The function does not take the arguments.
+    """
+
+    __slots__ = ("_at", "_flow")
+
+    _flow: Flow
+    _at: State | None
+
+    def __init__(self, source: Any, /, *args: Any, seed: Any = None, **kwargs: Any) -> None:
+        plain = not args and not kwargs and seed is None
+        flow = _flow_of(source) if plain else None
+        self._flow = Iterate.of(source, args, kwargs, seed) if flow is None else flow
+        self._at = None
+
+    @classmethod
+    def _of(cls, flow: Flow, at: State | None = None) -> Stream:
+        """Make one of a flow, and of a place in it where iteration begins."""
+        self = object.__new__(cls)
+        self._flow = flow
+        self._at = at
+        return self
+
+    def _on(self) -> Flow:
+        """Return the flow for a step to stand on."""
+        if self._at is not None:
+            raise OrderError("resume comes last: write the steps first, then .resume(state)")
+        return self._flow
+
+    def __iter__(self) -> StreamIterator:
+        return StreamIterator(self._flow, self._at)
+
+    def __len__(self) -> int:
+        """Return the number of items, where it is known beforehand.
+
+        Raises:
+            EndlessError: There is no end.
+            TypeError: Only going through the stream would tell: after a filter, a flat_map, a generator.
+        """
+        length = None if self._at is not None else self._flow.length()
+        if length is not None:
+            return length
+        self._needs_end("len()")
+        raise TypeError(f"the length of {self!r} is not known before it was gone through")
+
+    def __bool__(self) -> bool:
+        return True  # not len(): that is seldom known
+
+    def __add__(self, other: Any) -> Stream:
+        """Return the items of this stream, then those of another; that one is started when this one has ended.
+
+        >>> (Stream([1, 2]) + Stream([3])).list()
+        [1, 2, 3]
+        """
+        if not isinstance(other, Stream):
+            return NotImplemented
+        return Stream._of(Chain.of(self._on(), other._on()))
+
+    def __repr__(self) -> str:
+        costly = any(getattr(flow, "costly", False) for flow in walk(self._flow))
+        length = None if costly else self._flow.length()
+        items = "" if length is None else f"{length:,} items: "
+        endless = "endless: " if is_endless(self._flow) else ""
+        return f"Stream({items or endless}{chain(self._flow)}{'' if self._at is None else ' -> resume(...)'})"
+
+    # What becomes of each item
+
+    def map(self, function: Callable[..., Any], seed: int | None = None) -> Stream:
+        """Return what a function makes of each item.
+
+        Args:
+            function: Called with the item; with a seed also with a NumPy Generator, good for that call.
+            seed: Keys the generator together with the epoch (the round of a ``repeat``) and the item's number, so that
+                an item's draws do not depend on those before it. Maps that follow each other draw different numbers
+                from one seed; in streams that are zipped they draw the same.
+
+        >>> Stream(range(3)).map(lambda x: x + 1).list()
+        [1, 2, 3]
+        >>> noisy = Stream(range(2)).map(lambda x, rng: x + rng.random(), seed=0)
+        >>> noisy.list() == noisy.list()
+        True
+
+        Raises:
+            RecordError: In the iteration, where the function fails: names it and the item; the original is the cause.
+        """
+        return Stream._of(Map.of(self._on(), function, seed))
+
+    def starmap(self, function: Callable[..., Any], seed: int | None = None) -> Stream:
+        """Return what a function makes of each item's fields: ``function(*item)``; else like ``map``.
+
+        >>> Stream([(1, 2), (3, 4)]).starmap(lambda a, b: a * b).list()
+        [2, 12]
+        """
+        return Stream._of(Map.of(self._on(), function, seed, starred=True))
+
+    def flat_map(self, function: Callable[[Any], Iterable[Any]]) -> Stream:
+        """Return the items of the iterables that a function makes, one of each item.
+
+        A resume calls the function again for the item it was in, and drops what had come of it.
+
+        >>> Stream(["to be", "or not"]).flat_map(str.split).list()
+        ['to', 'be', 'or', 'not']
+
+        Raises:
+            RecordError: In the iteration, where the function or what it made fails.
+            KindError: In the iteration, where it returns no iterable (a text and a mapping are none here).
+        """
+        return Stream._of(FlatMap.of(self._on(), function))
+
+    def filter(self, predicate: Callable[[Any], Any]) -> Stream:
+        """Return the items of which a predicate is true.
+
+        >>> Stream(range(6)).filter(lambda x: x % 2).list()
+        [1, 3, 5]
+
+        Raises:
+            RecordError: In the iteration, where the predicate fails.
+        """
+        return Stream._of(Filter.of(self._on(), predicate))
+
+    # Batches
+
+    def batch(
+        self,
+        size: int,
+        drop_remainder: bool = False,
+        collate: Callable[[list[Any]], Any] | None = None,
+        pad: Pad = None,
+    ) -> Stream:
+        """Return batches of items: of mappings a Batch, of tuples a tuple of columns, of values one column.
+
+        Written after ``repeat``, a batch may hold the end of one round and the front of the next; before it, none does.
+
+        Args:
+            size: Items in a batch.
+            drop_remainder: Whether to leave out a last batch of fewer items.
+            collate: Makes a batch of a list of items; None stacks columns.
+            pad: Fills arrays that differ in length up to the longest of the batch: a value for all, or a mapping from
+                column to value, which should name the columns of two or more dimensions. A column ``text_length``
+                then tells the true lengths of ``text``; of tuples and values they are further fields at the end.
+
+        >>> Stream(range(5)).batch(2).list()
+        [array([0, 1]), array([2, 3]), array([4])]
+        >>> Stream([{"text": [7]}, {"text": [8, 9]}]).batch(2, pad=0).first().to_dict()
+        {'text': array([[7, 0], [8, 9]]), 'text_length': array([1, 2])}
+
+        Raises:
+            ArgumentError: The size is below 1, or both ``collate`` and ``pad`` are given.
+            SchemaError: In the iteration, where the items of a batch do not fit together.
+        """
+        return Stream._of(Batched.of(self._on(), size, drop_remainder, collate, pad))
+
+    def unbatch(self) -> Stream:
+        """Return the records of batches, one by one; arrays in them are views of the batch.
+
+        >>> Stream(range(5)).batch(3).unbatch().list()
+        [0, 1, 2, 3, 4]
+
+        Raises:
+            KindError: In the iteration, where an item is no batch.
+        """
+        return Stream._of(Unbatch(self._on()))
+
+    # Which items, and in what order
+
+    def take(self, n: int) -> Stream:
+        """Return the first ``n`` items, or all if there are fewer; no more are drawn.
+
+        >>> Stream(range(10)).take(2).list()
+        [0, 1]
+        """
+        return Stream._of(Take.of(self._on(), n))
+
+    def skip(self, n: int) -> Stream:
+        """Return all but the first ``n`` items, which are drawn and dropped.
+
+        >>> Stream(range(5)).skip(3).list()
+        [3, 4]
+        """
+        return Stream._of(Skip.of(self._on(), n))
+
+    def repeat(self, times: int | None = None) -> Stream:
+        """Return all items again and again; what is seeded below differs from round to round.
+
+        Args:
+            times: How many rounds; None for ever.
+
+        >>> Stream("ab".split() + ["c"]).repeat(2).list()
+        ['ab', 'c', 'ab', 'c']
+
+        Raises:
+            OrderError: In the iteration, where an endless repeat is of nothing.
+        """
+        return Stream._of(Repeat.of(self._on(), times))
+
+    def zip(self, *others: Any) -> Stream:
+        """Return tuples of one item of each stream; the shortest one ends it.
+
+        >>> Stream(range(3)).zip(Stream(["a", "b"])).list()
+        [(0, 'a'), (1, 'b')]
+        """
+        if not others:
+            raise ArgumentError("zip needs another stream: first.zip(second)")
+        return Stream._of(Zip((self._on(), *(_as_flow(other, "zip") for other in others))))
+
+    def window_shuffle(self, size: int, seed: int) -> Stream:
+        """Return the items in an order that is random within a window: the approximate shuffle.
+
+        ``size`` items are held; each step hands out a random one of them. A state holds their numbers, never the items
+        themselves, and resuming reads on from the oldest of them. ``Dataset.shuffle`` is the true one.
+
+        Args:
+            size: How many items are held: the more, the closer to a true shuffle.
+            seed: Decides the order, together with the epoch (the round of a ``repeat``).
+
+        >>> shuffled = Stream(range(8)).window_shuffle(4, seed=0)
+        >>> shuffled.list() != shuffled.repeat(2).list()[8:], sorted(shuffled.list()) == list(range(8))
+        (True, True)
+        """
+        return Stream._of(WindowShuffle.of(self._on(), size, seed))
+
+    def progress(self, total: int | None = None, desc: str | None = None, file: TextIO | None = None) -> Stream:
+        """Return the same items, counted on a progress bar.
+
+        Args:
+            total: How many there will be; None for the stream's own length, if that is known.
+            desc: What stands before the bar.
+            file: Where the bar is written to; None for standard error, if it is a terminal or a notebook.
+        """
+        return Stream._of(Progress.of(self._on(), total, desc, file))
+
+    def resume(self, state: State) -> Stream:
+        """Return a stream, each iteration of which begins where a state says.
+
+        >>> stream = Stream(range(6)).batch(2)
+        >>> iterator = iter(stream)
+        >>> _ = next(iterator)
+        >>> stream.resume(iterator.state_dict()).list()
+        [array([2, 3]), array([4, 5])]
+
+        Raises:
+            StateError: The state does not belong to this stream.
+
+        Warns:
+            CodeChangedWarning: A function is another than when the state was saved.
+        """
+        return Stream._of(self._flow, deepcopy(open_envelope(self._flow, state)))
+
+    # All at once
+
+    def foreach(self, function: Callable[[Any], Any]) -> None:
+        """Call a function with every item.
+
+        >>> Stream(["a", "b"]).foreach(print)
+        a
+        b
+
+        Raises:
+            RecordError: The function failed: names it and the item; the original is the cause.
+        """
+        check_function(function, "foreach")
+        with iter(self) as items:
+            for number, item in enumerate(items):
+                try:
+                    function(item)
+                except Exception as error:
+                    raise RecordError(failure("foreach", function, f"item {number}", error)) from error
+
+    def list(self) -> list[Any]:
+        """Return all items."""
+        self._needs_end("list()")
+        with iter(self) as items:
+            return [*items]
+
+    def collect(self) -> Any:
+        """Return all items as one batch: a Batch, a tuple of columns or one column.
+
+        >>> Stream([(1, "a"), (2, "b")]).collect()
+        (array([1, 2]), array(['a', 'b'], dtype=object))
+
+        Raises:
+            SchemaError: The items do not fit together.
+            ArgumentError: They are batches already.
+        """
+        self._needs_end("collect()")
+        items = self.list()
+        if items and isinstance(items[0], Batch):
+            raise ArgumentError(
+                "collect() makes one batch, and these are batches already: list() them, or collect() before batch"
+            )
+        return stacked(items).unwrap()
+
+    def first(self) -> Any:
+        """Return the first item, and let go of the rest.
+
+        Raises:
+            IndexError: There is none.
+        """
+        with iter(self) as items:
+            for item in items:
+                return item
+        raise IndexError(f"first(): {self!r} gives no items")
+
+    def _needs_end(self, what: str) -> None:
+        if is_endless(self._flow):
+            raise EndlessError(f"{what} needs an end, and {self!r} has none: take(n) first")
+
+
+def _flow_of(source: Any) -> Flow | None:
+    """Return the flow of what is one already: a Stream, a Flow, a Dataset (known by its ``stream``)."""
+    if isinstance(source, Stream):
+        return source._on()
+    if isinstance(source, type):
+        return None
+    crossed = getattr(source, "stream", None)
+    if callable(crossed) and hasattr(source, "indices"):
+        stream = crossed()
+        return stream._on() if isinstance(stream, Stream) else None
+    return source if isinstance(source, Flow) else None
+
+
+def _as_flow(other: Any, what: str) -> Flow:
+    flow = _flow_of(other)
+    if flow is None:
+        raise KindError(f"{what} takes Streams, got {type(other).__name__}: Stream(...) of it first")
+    return flow
