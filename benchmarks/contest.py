@@ -1,0 +1,168 @@
+"""Run the loaders of one workload side by side: each in its own process, in turns A B C, A B C, ..."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.loaders import LOADERS, ROOT, Entry
+from benchmarks.workloads import FOLDER, Data
+
+BASELINE = "numpy_loop"
+
+
+@dataclass
+class Outcome:
+    """What one loader did, or why it did not.
+
+    ``seconds`` holds the time of each timed epoch, by its turn; one that was left in the middle counts with the time
+    that all of it would have taken at its rate, and ``cut`` says so.
+    """
+
+    entry: Entry
+    records: int
+    size: int
+    seconds: dict[int, float] = field(default_factory=dict)
+    cut: bool = False
+    cores: list[float] = field(default_factory=list)
+    reach: float = 0.0
+    digest: str = ""
+    problem: str = ""
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds.values())
+
+    @property
+    def records_per_second(self) -> float:
+        return self.records / self.median
+
+    @property
+    def gigabytes_per_second(self) -> float:
+        return self.size / self.median / 1e9
+
+    def against(self, other: Outcome) -> float | None:
+        """Return how many times as fast as another this was: the median over the rounds that both took part in."""
+        shared = self.seconds.keys() & other.seconds.keys()
+        if not shared:
+            return None
+        return statistics.median(other.seconds[turn] / self.seconds[turn] for turn in shared)
+
+
+class Process:
+    """A loader in a process of its own."""
+
+    def __init__(self, entry: Entry, data: Data) -> None:
+        size = "quick" if data.workload.quick else "full"
+        log = FOLDER / "logs" / f"{size}-{data.workload.name}-{entry.name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        assert entry.python is not None
+        with log.open("w") as errors:
+            self.process = subprocess.Popen(
+                [entry.python, "-m", "benchmarks.worker", entry.name, data.workload.name, size],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                bufsize=1,
+            )
+
+    def answer(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            return {"error": f"the process ended with code {self.process.wait()}"}
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def order(self, do: str, epoch: int) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps({"do": do, "epoch": epoch}) + "\n")
+
+    def close(self) -> None:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.close()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:  # a library's threads that do not end
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+
+
+def run(data: Data, names: list[str], rounds: int, patience: float, say: Callable[[str], None]) -> dict[str, Outcome]:
+    """Check each loader, then time epochs of all of them in turns.
+
+    A loader whose epochs have taken more than ``patience`` seconds in sum leaves the turns, so that the slow ones,
+    whose ratio is far from 1 anyway, do not make the run last for hours; each has one timed epoch at least.
+    """
+    outcomes: dict[str, Outcome] = {}
+    running: dict[str, Process] = {}
+    try:
+        for name in names:
+            outcome = Outcome(LOADERS[name], data.workload.records, data.size)
+            outcomes[name] = outcome
+            outcome.problem = _start(outcome, data, running)
+        for name, outcome in outcomes.items():
+            if not outcome.problem:
+                outcome.problem = _checked(outcome, running)
+            say(f"  {name}: {outcome.problem or 'checked'}")
+        for turn in range(1, rounds + 1):
+            for name, process in running.items():
+                outcome = outcomes[name]
+                if outcome.problem or sum(outcome.seconds.values()) > patience:
+                    continue
+                process.order("time", turn)
+                answer = process.answer()
+                if "error" in answer:
+                    outcome.problem = answer["error"]
+                    continue
+                outcome.seconds[turn] = answer["seconds"] * outcome.records / answer["records"]
+                outcome.cut |= answer["records"] < outcome.records
+                outcome.cores.append(answer["cpu"] / answer["seconds"])
+            say(f"  round {turn} of {rounds}")
+    finally:
+        for process in running.values():
+            process.close()
+    return outcomes
+
+
+def _start(outcome: Outcome, data: Data, running: dict[str, Process]) -> str:
+    """Start a loader's process and order its check; return what is wrong, or nothing.
+
+    All of them import, write their files and check at the same time: nothing is timed yet.
+    """
+    entry = outcome.entry
+    if data.workload.name not in entry.workloads:
+        return entry.elsewhere
+    if entry.python is None:
+        return f"not installed: there is no {entry.environment} (see benchmarks/README.md)"
+    running[entry.name] = Process(entry, data)
+    running[entry.name].order("check", 0)
+    return ""
+
+
+def _checked(outcome: Outcome, running: dict[str, Process]) -> str:
+    """Wait for a loader's check; return what is wrong, or nothing."""
+    process = running[outcome.entry.name]
+    answer = process.answer()  # that it is ready
+    if "error" not in answer:
+        answer = process.answer()
+    if "error" in answer:
+        running.pop(outcome.entry.name).close()
+        return str(answer["error"])
+    outcome.reach = answer["reach"]
+    outcome.digest = answer.get("digest", "")
+    return ""
+
+
+def best_peer(outcomes: dict[str, Outcome], by_hand: bool = False) -> Outcome | None:
+    """Return the fastest peer as documented, or the fastest of all that is not ours and no baseline."""
+    kinds = {"peer", "by hand"} if by_hand else {"peer"}
+    peers = [each for each in outcomes.values() if each.entry.kind in kinds and each.seconds and not each.problem]
+    return min(peers, key=lambda each: each.median, default=None)

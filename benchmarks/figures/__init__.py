@@ -1,0 +1,1 @@
+"""Headrace's own figures beside throughput: latency, writing, size, memory, import; each in fresh processes."""

@@ -1,0 +1,94 @@
+"""Measure all of Headrace's own figures, and lay them out."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks import making
+from benchmarks.figures import child
+from benchmarks.report import goal, number
+from benchmarks.workloads import QUICK, WORKLOADS, Data
+
+RUNS = 5
+HEAD = ["## Headrace's other figures", "", "Medians over fresh processes.", "", "| what | figure |", "| --- | --- |"]
+
+Lines = list[str]
+
+
+def collect(quick: bool, say: Callable[[str], None]) -> tuple[Lines, Lines]:
+    """Return the lines of the figures' table, and those of the goals."""
+    for workload in (QUICK if quick else WORKLOADS).values():
+        making.make(Data(workload))
+    size, runs = ("quick", 2) if quick else ("full", RUNS)
+    lines, goals = list(HEAD), list[str]()
+    for measure in (_latency, _virtual, _writing, _memory, _importing):
+        name = measure.__name__.strip("_")
+        try:
+            more_lines, more_goals = measure(size, runs)
+        except child.FigureError as error:
+            more_lines, more_goals = [f"| {name} | not measured: {error} |"], []
+        lines += more_lines
+        goals += more_goals
+        say(f"  {name}")
+    return [*lines, ""], goals
+
+
+def _median(runs: int, *words: str, of: str = "seconds") -> float:
+    return float(statistics.median(child.run(*words)[of] for _ in range(runs)))
+
+
+def _latency(size: str, runs: int) -> tuple[Lines, Lines]:
+    lines, goals = [], []
+    for name in WORKLOADS:
+        state = child.run("resume", "save", name, size)["bytes"]  # writes the store too, if need be
+        first = _median(runs, "first_batch", name, size) * 1e3
+        resume = _median(runs, "resume", "load", name, size) * 1e3
+        lines.append(f"| {name}: opening the store to the first batch | {number(first)} ms |")
+        lines.append(f"| {name}: resume at 50% (state: {state} bytes) | {number(resume)} ms |")
+        goals.append(goal(f"{name}: first batch, ms", first, 50, most=True))
+        goals.append(goal(f"{name}: resume at 50%, ms", resume, 20, most=True))
+    return lines, goals
+
+
+def _virtual(size: str, runs: int) -> tuple[Lines, Lines]:
+    resume = _median(runs, "virtual") * 1e3
+    return (
+        [f"| resume at 50% of 10^9 virtual records | {number(resume)} ms |"],
+        [goal("resume at 50% of 10^9 virtual records, ms", resume, 50, most=True)],
+    )
+
+
+def _writing(size: str, runs: int) -> tuple[Lines, Lines]:
+    lines, goals = [], []
+    for name in WORKLOADS if size == "full" else ("images",):
+        found = child.run("writing", name, size)
+        ratio = statistics.median(raw / ours for raw, ours in zip(found["raw"], found["store"], strict=True))
+        speed = found["raw bytes"] / statistics.median(found["store"]) / 1e9
+        excess = found["store bytes"] / found["raw bytes"]
+        lines.append(f"| {name}: writing into a store | {number(speed)} GB/s, {number(ratio)} of raw write + fsync |")
+        lines.append(f"| {name}: store size | {excess:.5f} of the raw bytes |")
+        goals.append(goal(f"{name}: writing, of raw write + fsync", ratio, 0.5))
+        goals.append(goal(f"{name}: store size, of the raw bytes", excess, 1.02, most=True))
+    return lines, goals
+
+
+def _memory(size: str, runs: int) -> tuple[Lines, Lines]:
+    after: Any = child.run("memory", "images", size)["megabytes"]
+    grown = after[-1] - after[1]
+    text = f"{after[0]:.0f}, {after[1]:.0f}, ... {after[-1]:.0f} MB"
+    return (
+        [f"| images: own memory after epochs 1, 2, ... {len(after)} | {text} |"],
+        [goal("images: memory grown from epoch 2 to 10, MB", grown, 5, most=True)],
+    )
+
+
+def _importing(size: str, runs: int) -> tuple[Lines, Lines]:
+    found = [child.run("importing") for _ in range(2 * runs + 1)]
+    bare, names = (statistics.median(each[of] for each in found) * 1e3 for of in ("import", "names"))
+    text = f"{number(bare)} ms; the first use of `hr.Dataset` and `hr.Store`: {number(names)} ms more"
+    return (
+        [f"| `import headrace` beyond NumPy's own import | {text} |"],
+        [goal("import beyond NumPy's own, ms", bare, 50, most=True)],
+    )

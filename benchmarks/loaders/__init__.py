@@ -1,0 +1,72 @@
+"""Every loader that is measured: its name, what it is, and where its requirements lie.
+
+Each is one module here with a class ``Loader``; the module's docstring says how the loader is used and stands as a note
+below the tables.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+ROOT = Path(__file__).parents[2]
+Kind = Literal["baseline", "ours", "peer", "by hand"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A loader in the tables.
+
+    ``kind`` is ``"peer"`` for a library used as its own documentation says, ``"by hand"`` for a library in which we
+    wrote the gathering of a batch ourselves, to show what it can do at best.
+    """
+
+    name: str
+    title: str
+    kind: Kind
+    environment: str | None = None  # a virtual environment of its own, beside the one that runs all others
+    workloads: tuple[str, ...] = ("images", "table", "ragged")
+    elsewhere: str = ""  # why not the other workloads
+
+    @property
+    def note(self) -> str:
+        """How the loader is used: the docstring of its module, in one line."""
+        tree = ast.parse((Path(__file__).parent / f"{self.name}.py").read_text())
+        return " ".join((ast.get_docstring(tree) or "").split())
+
+    @property
+    def python(self) -> str | None:
+        """The interpreter that has what this loader needs; None if its environment was not made."""
+        if self.environment is None:
+            return sys.executable
+        own = ROOT / self.environment / "bin" / "python"
+        return str(own) if own.exists() else None
+
+
+LOADERS = {
+    each.name: each
+    for each in (
+        Entry("memcpy", "memcpy of the same bytes, in order", "baseline"),
+        Entry("numpy_loop", "plain NumPy loop", "baseline"),
+        Entry("headrace_store", "Headrace", "ours"),
+        Entry("torch_records", "torch DataLoader, record by record", "peer"),
+        Entry("torch_batches", "torch DataLoader, `__getitems__` by hand", "by hand"),
+        Entry("grain_map", "Grain", "peer"),
+        Entry("hf_numpy", "HF datasets", "peer"),
+        Entry("mosaic_mds", "MosaicML streaming", "peer"),
+        Entry("wds_tar", "WebDataset (no global shuffle)", "peer"),
+        Entry("tf_slices", "tf.data", "peer"),
+        Entry("tf_gather", "tf.data, gather by hand", "by hand"),
+        Entry(
+            "ffcv_beton",
+            "FFCV",
+            "peer",
+            environment=".venv-bench-ffcv",
+            workloads=("images", "table"),
+            elsewhere="its fields have one shape for all records, or pad to the longest of the whole dataset",
+        ),
+    )
+}

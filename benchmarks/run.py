@@ -1,0 +1,81 @@
+"""Measure everything and write ``results.md``: ``python -m benchmarks.run``; see README.md beside this file."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import time
+from pathlib import Path
+
+from benchmarks import contest, machine, making, report
+from benchmarks.figures import collect
+from benchmarks.loaders import LOADERS
+from benchmarks.workloads import FOLDER, QUICK, WORKLOADS, Data
+
+RESULTS = Path(__file__).parent / "results.md"
+READING = """\
+One process each; the loaders take turns, epoch by epoch, with the page cache warm. *records/s* and *GB/s* (payload
+and labels, without padding) are medians over *n* epochs; the ratios are medians of the ratios within a turn. *best
+peer* is the fastest library used as its own documentation says; *by hand* rows, where we wrote the gather ourselves
+inside a library, stand beside it. *cores*: processor time by wall time, threads included. *shuffle*: how far apart
+neighbours end up, 1 for a true global shuffle. Every epoch is checked to hand over each record once, and one epoch of
+each loader to hand over every byte. *part of 1*: an epoch that was left after 20 s, at its rate so far."""
+
+
+def arguments(words: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small data: under two minutes, figures mean little")
+    parser.add_argument("--workload", choices=sorted(WORKLOADS), help="only this one, and none of our other figures")
+    parser.add_argument("--loaders", help="only these, by name, separated by commas: " + ", ".join(LOADERS))
+    parser.add_argument("--rounds", type=int, help="timed epochs of each loader (default: 5; with --quick: 2)")
+    parser.add_argument("--output", type=Path, help="where to write (default: results.md for a full run)")
+    chosen = parser.parse_args(words)
+    unknown = set(chosen.loaders.split(",") if chosen.loaders else ()) - LOADERS.keys()
+    if unknown:
+        parser.error(f"no loader {', '.join(sorted(unknown))}; there are {', '.join(LOADERS)}")
+    return chosen
+
+
+def say(line: str) -> None:
+    print(f"[{time.perf_counter() - BEGAN:4.0f} s] {line}", file=sys.stderr, flush=True)
+
+
+BEGAN = time.perf_counter()
+
+
+def main() -> None:
+    chosen = arguments()
+    names = [name for name in LOADERS if not chosen.loaders or name in [contest.BASELINE, *chosen.loaders.split(",")]]
+    whole = not (chosen.quick or chosen.workload or chosen.loaders)
+    about = machine.describe()
+    tables: list[str] = []
+    goals: list[str] = []
+    for workload in (QUICK if chosen.quick else WORKLOADS).values():
+        if chosen.workload in (None, workload.name):
+            say(workload.title)
+            data = Data(workload)
+            making.make(data)
+            rounds = chosen.rounds or (2 if chosen.quick else 5)
+            outcomes = contest.run(data, names, rounds, patience=3 if chosen.quick else 10, say=say)
+            tables += report.table(workload, outcomes)
+            goals += report.goals(workload, outcomes)
+    figures: list[str] = []
+    if not chosen.workload and report.OURS in names:
+        figures, more = collect.collect(chosen.quick, say)
+        goals += more
+    lines = ["# Results", "", *(f"* {line}" for line in about)]
+    lines.append("* " + ", ".join(f"{name} {version}" for name, version in machine.versions().items()))
+    lines += [f"* `{shlex.join(['python', '-m', 'benchmarks.run', *sys.argv[1:]])}`", ""]
+    if goals:
+        lines += ["## Goals", "", "| what | goal | reached | |", "| --- | ---: | ---: | --- |", *goals, ""]
+    lines += ["## Loaders", "", READING, "", *tables, *figures, "## How each is used", "", *report.notes(names), ""]
+    text = "\n".join(lines)
+    print(text)
+    output = chosen.output or (RESULTS if whole else FOLDER / "results.md")
+    output.write_text(text)
+    say(f"written to {output}")
+
+
+if __name__ == "__main__":
+    main()

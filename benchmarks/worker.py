@@ -1,0 +1,125 @@
+"""One loader of one workload in a process of its own, which runs an epoch whenever it is told to.
+
+So that no loader's imports, threads or memory disturb another's. A line of JSON in, a line of JSON out::
+
+    {"do": "check", "epoch": 0}    every batch looked at, every byte digested; not timed, and the warm-up too
+    {"do": "time", "epoch": 1}     timed; of each batch the labels are copied aside, to be checked afterwards
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import checks
+from benchmarks.workloads import Data, chosen
+
+LONGEST = 20.0  # seconds
+
+Batch = tuple[Any, NDArray[np.int64]]
+"""Rows ``(n, ...)``, a NumPy array or a torch tensor, and the labels ``(n,)`` of those rows."""
+
+
+class Loader(Protocol):
+    """What each module of ``benchmarks.loaders`` has under this name."""
+
+    def __init__(self, data: Data) -> None: ...
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """Hand over every record once, shuffled; another order for each number.
+
+        A loader with an attribute ``ordered`` that is true copies everything in order, and is not asked for a shuffle.
+        """
+        ...
+
+
+def cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def check(loader: Loader, data: Data, number: int) -> dict[str, Any]:
+    """Run one epoch and look at everything that it hands over."""
+    if getattr(loader, "ordered", False):
+        return {"reach": 0.0}
+    expected = checks.Expected.of(data)
+    labels_seen, total = [], 0
+    for payload, labels in loader.epoch(number):
+        rows = np.asarray(payload)
+        expected.check(rows, labels)
+        labels_seen.append(labels.copy())
+        total += checks.digest(rows, labels)
+    order = np.concatenate(labels_seen)
+    checks.check_permutation(order, data.workload.records)
+    if total & checks.MASK != data.digest:
+        raise checks.CheckError("the bytes handed over are not those of the records")
+    return {"reach": checks.reach(order), "digest": f"{data.digest:016x}"}
+
+
+def timed(loader: Loader, data: Data, number: int) -> dict[str, Any]:
+    """Time one epoch, from asking for it to its end, and check that it was a permutation.
+
+    An epoch that takes longer than ``LONGEST`` is left there; the check is then that no record came twice.
+    """
+    order = np.empty(data.workload.records, np.int64)
+    at = handed_over = 0
+    gc.collect()
+    cpu, start = cpu_seconds(), time.perf_counter()
+    for payload, labels in loader.epoch(number):
+        size = len(labels)
+        order[at : at + size] = labels
+        at += size
+        handed_over += payload.nbytes
+        if time.perf_counter() - start > LONGEST:
+            break
+    seconds = time.perf_counter() - start
+    cpu = cpu_seconds() - cpu
+    if at < data.workload.records and seconds > LONGEST:
+        checks.check_distinct(order[:at])
+    else:
+        checks.check_permutation(order[:at], data.workload.records, shuffled=not getattr(loader, "ordered", False))
+    return {"seconds": seconds, "cpu": cpu, "records": at, "bytes": handed_over}
+
+
+def main(name: str, workload: str, size: str) -> None:
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever a library prints goes to the log, not between the answers
+
+    def answer(of: Callable[[], dict[str, Any]]) -> bool:
+        try:
+            line = of()
+        except Exception as error:
+            traceback.print_exc()
+            line = {"error": f"{type(error).__name__}: {error}".splitlines()[0][:300]}
+        answers.write(json.dumps(line) + "\n")
+        return "error" not in line
+
+    data = Data(chosen(workload, size))
+    made: list[Loader] = []
+
+    def make() -> dict[str, Any]:
+        loader_class: type[Loader] = importlib.import_module(f"benchmarks.loaders.{name}").Loader
+        made.append(loader_class(data))
+        return {"ready": True}
+
+    if not answer(make):
+        return
+    jobs = {"check": check, "time": timed}
+    for line in sys.stdin:
+        order = json.loads(line)
+        answer(lambda order=order: jobs[order["do"]](made[0], data, order["epoch"]))  # type: ignore[misc]
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

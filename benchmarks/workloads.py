@@ -1,0 +1,91 @@
+"""The three workloads, and where their records lie."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FOLDER = Path(__file__).parent / ".data"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Records of one shape, and how many make a batch.
+
+    ``shape`` is that of one record without its label; None stands for a sequence whose length differs by record.
+    """
+
+    name: str
+    records: int
+    batch: int
+    shape: tuple[int, ...] | None
+    dtype: str
+    quick: bool = False
+
+    @property
+    def ragged(self) -> bool:
+        return self.shape is None
+
+    @property
+    def batches(self) -> int:
+        return math.ceil(self.records / self.batch)
+
+    @property
+    def folder(self) -> Path:
+        return FOLDER / ("quick" if self.quick else "full") / self.name
+
+    @property
+    def title(self) -> str:
+        each = "int32 sequences (lognormal, mean 500)" if self.shape is None else f"{self.dtype} {list(self.shape)}"
+        return f"{self.name}: {self.records:,} records of {each} + label, batch {self.batch}"
+
+
+WORKLOADS = {
+    each.name: each
+    for each in (
+        Workload("images", 50_000, 256, (64, 64, 3), "uint8"),
+        Workload("table", 1_000_000, 1024, (32,), "float32"),
+        Workload("ragged", 100_000, 64, None, "int32"),
+    )
+}
+QUICK = {
+    "images": replace(WORKLOADS["images"], records=4_100, quick=True),
+    "table": replace(WORKLOADS["table"], records=30_000, quick=True),
+    "ragged": replace(WORKLOADS["ragged"], records=4_000, quick=True),
+}
+
+
+def chosen(name: str, size: str) -> Workload:
+    """Return a workload by its name and ``"full"`` or ``"quick"``."""
+    return {"full": WORKLOADS, "quick": QUICK}[size][name]
+
+
+@dataclass(frozen=True)
+class Data:
+    """A workload's records on disk: plain ``.npy`` files, read mapped. The label of a record is its number."""
+
+    workload: Workload
+
+    def column(self, name: str) -> NDArray[Any]:
+        """Return a column, mapped: ``payload`` (dense) or ``values`` and ``offsets`` (ragged), and ``label``.
+
+        The mapping is private and writable (copy on write), since torch warns of arrays that cannot be written to; and
+        it is a plain array, since NumPy's memmap class would slow down every slice.
+        """
+        return np.asarray(np.load(self.workload.folder / f"{name}.npy", mmap_mode="c"))
+
+    @property
+    def digest(self) -> int:
+        return int(json.loads((self.workload.folder / "data.json").read_text())["digest"])
+
+    @property
+    def size(self) -> int:
+        """Bytes that one epoch must hand over: all records and labels, without any padding."""
+        names = ["values", "label"] if self.workload.ragged else ["payload", "label"]
+        return sum(self.column(name).nbytes for name in names)
