@@ -235,7 +235,7 @@ class Dataset:
             seed: A whole number, 0 or more. Different seeds, and different epochs of one, share no order.
             reshuffle: False keeps the order of epoch 0 for all epochs.
             method: ``explicit`` holds a permutation (8 bytes a record), ``keyed`` computes it (no memory, any length);
-                ``auto`` takes the first up to 10 million records. Which one is part of a state's identity.
+                ``auto`` takes the first up to a million records. Which one is part of a state's identity.
 
         >>> sorted(Dataset(range(5)).shuffle(seed=0))
         [0, 1, 2, 3, 4]
@@ -244,7 +244,8 @@ class Dataset:
         if method not in ("auto", "explicit", "keyed"):
             raise ArgumentError(f"method must be 'auto', 'explicit' or 'keyed', got {method!r}")
         says = f"shuffle(seed={seed}{'' if reshuffle else ', reshuffle=False'})"
-        make = partial(Shuffle, seed=seed, reshuffle=bool(reshuffle), method=method)
+        place = rewrite.count(self._node, lambda node: isinstance(node, Ordered) and node.says.startswith("shuffle("))
+        make = partial(Shuffle, seed=seed, reshuffle=bool(reshuffle), method=method, place=place)
         return self._ordered(make, says, reorders=bool(reshuffle), whole=True, keeps_length=True)
 
     def shard(self, index: int, count: int, remainder: Remainder = "uneven") -> Dataset:
@@ -408,7 +409,7 @@ class Dataset:
         if not callable(function):
             raise KindError(f"map needs a function, got {type(function).__name__}")
         checked = None if seed is None else check_seed(seed)
-        place = _maps_below(self._node)
+        place = rewrite.count(self._node, lambda node: isinstance(node, Map))
         return Dataset._of(rewrite.above_maps(self._node, lambda node: kind(node, function, checked, place)))
 
     def filter(self, predicate: Callable[[Any], Any], batches: bool = False) -> Dataset:
@@ -646,10 +647,6 @@ def _whole(value: Any, name: str, least: int) -> int:
 
 def _epoch(value: Any) -> int:
     return _whole(value, "epoch", 0)
-
-
-def _maps_below(node: Node) -> int:
-    return isinstance(node, Map) + sum(_maps_below(below) for below in node.inputs)
 
 
 def _slice_text(key: slice) -> str:

@@ -152,8 +152,8 @@ def test_epochs_of_a_shuffle_differ_and_of_a_fixed_one_do_not(method: Literal["e
 
 def test_a_shuffle_says_which_method_it_chose() -> None:
     assert Shuffle(10, 0).text() == "shuffle(seed=0, method='explicit')"
-    assert Shuffle(10_000_000, 0).method == "explicit"
-    assert Shuffle(10_000_001, 7, False).text() == "shuffle(seed=7, reshuffle=False, method='keyed')"
+    assert Shuffle(2**20, 0).method == "explicit"
+    assert Shuffle(2**20 + 1, 7, False).text() == "shuffle(seed=7, reshuffle=False, method='keyed')"
     assert Shuffle(10, 0) == Shuffle(10, 0, method="explicit") != Shuffle(10, 0, method="keyed")
 
 

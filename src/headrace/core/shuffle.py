@@ -23,7 +23,8 @@ class Shuffle:
         seed: A non-negative integer.
         reshuffle: Whether every epoch has a permutation of its own; else all have that of epoch 0.
         method: ``"explicit"`` holds 8 bytes a position and is faster to look up; ``"keyed"`` holds nothing and serves
-            any length up to 2**62; ``"auto"`` is explicit up to 10,000,000 positions. The two give different orders.
+            any length up to 2**62; ``"auto"`` is explicit up to 2**20 positions. The two give different orders.
+        place: How many shuffles lie below, so that two of one seed do not draw the same permutation.
 
     >>> order = Shuffle(below=5, seed=0)
     >>> sorted(order(At(np.arange(5), epochs=3)).positions.tolist())
@@ -34,6 +35,7 @@ class Shuffle:
     seed: int
     reshuffle: bool = True
     method: Literal["auto", "explicit", "keyed"] = "auto"
+    place: int = 0
     key: seeds.Key = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -45,7 +47,7 @@ class Shuffle:
             chosen = "explicit" if self.below <= permutation.EXPLICIT_LIMIT else "keyed"
             object.__setattr__(self, "method", chosen)
         object.__setattr__(self, "seed", seeds.check(self.seed))
-        object.__setattr__(self, "key", seeds.key(self.seed, "shuffle"))
+        object.__setattr__(self, "key", seeds.key(self.seed, "shuffle", self.place))
 
     @property
     def length(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 
 from headrace.core import seeds
 from headrace.core.address import At, Order
-from headrace.core.callables import name_of
-from headrace.core.errors import ArgumentError, ColumnError, EndlessError, OrderError, SchemaError
+from headrace.core.callables import failure, name_of
+from headrace.core.errors import ArgumentError, EndlessError, OrderError, RecordError, SchemaError
 from headrace.core.order import Slice
-from headrace.core.permutation import EXPLICIT_LIMIT
 from headrace.core.records import to_columns
 from headrace.core.shuffle import Shuffle
 from headrace.core.source import Indices
 from headrace.core.subset import Subset
+from headrace.nodes.blocks import blocks
 from headrace.nodes.joined import Mix
 from headrace.nodes.leaf import Leaf
-from headrace.nodes.node import Context, Node
+from headrace.nodes.node import Node
 from headrace.nodes.ordered import Ordered
-from headrace.nodes.rewrite import content, rebuild, refuse_random, still
+from headrace.nodes.rewrite import content, pick, rebuild, refuse_random, still
 
-_BLOCK = 4096  # records read together to look at one of their columns
+_LISTED = 10_000_000  # records of which a split keeps a list (8 bytes each), in their order
 
 
 def subset(node: Node, indices: Indices, says: str) -> Node:
@@ -45,14 +45,10 @@ def _end(node: Node, what: str) -> int:
 
 def column(node: Node, name: str | int, what: str) -> NDArray[Any]:
     """Read one column of all records, in order; shape ``(n, ...)``."""
-    length = _end(node, what)
-    context, pieces = Context(), []
-    for start in range(0, length, _BLOCK):
-        at = At(np.arange(start, min(start + _BLOCK, length), dtype=np.int64))
-        batch = to_columns(node.read(at, context)).batch
-        if str(name) not in batch.keys():
-            raise ColumnError.missing(str(name), batch.keys())
-        values = batch[str(name)]
+    pieces = []
+    only = pick(node, "select", ((str(name), str(name)),))  # the others are not read where that can be avoided
+    for _, records in blocks(only, _end(node, what)):
+        (values,) = to_columns(records).batch.values()
         if not isinstance(values, np.ndarray):
             raise SchemaError(f"{what}: column {name!r} is {type(values).__name__}, which has no single value a record")
         pieces.append(np.array(values))
@@ -67,24 +63,28 @@ def keys_of(node: Node, by: str | int, what: str) -> NDArray[Any]:
     return values
 
 
-def groups(values: NDArray[Any]) -> tuple[list[Any], NDArray[np.int64]]:
+def groups(values: NDArray[Any], what: str) -> tuple[list[Any], NDArray[np.int64]]:
     """Return the different values in order of appearance, and of each record the number of its value."""
     numbers: dict[Any, int] = {}
     if values.dtype == object:
-        codes = np.array([numbers.setdefault(value, len(numbers)) for value in values], np.int64)
+        try:
+            codes = np.array([numbers.setdefault(value, len(numbers)) for value in values], np.int64)
+        except TypeError as error:
+            raise SchemaError(f"{what}: records cannot be grouped by such values: {error}") from error
         return list(numbers), codes
     different, first, inverse = np.unique(values, return_index=True, return_inverse=True)
     appearance = np.argsort(first, kind="stable")
     rank = np.empty(len(different), np.int64)
     rank[appearance] = np.arange(len(different))
-    return different[appearance].tolist(), rank[inverse.reshape(-1)]
+    names = different[appearance]
+    return list(names) if names.dtype.kind in "mM" else names.tolist(), rank[inverse.reshape(-1)]
 
 
 def group(node: Node, by: str | int) -> dict[Any, Node]:
     """Return the records of each value of a column, in order of appearance."""
     what = f"group_by({by!r})"
     place = _place(node, what, looks=True)
-    names, codes = groups(keys_of(content(node, place), by, what))
+    names, codes = groups(keys_of(content(node, place), by, what), what)
     order = np.argsort(codes, kind="stable")
     ends = np.cumsum(np.bincount(codes, minlength=len(names)))[:-1]
     parts = np.split(order, ends)
@@ -94,10 +94,10 @@ def group(node: Node, by: str | int) -> dict[Any, Node]:
     }
 
 
-def _place(node: Node, what: str, looks: bool) -> Node:
+def _place(node: Node, what: str, looks: bool, through_repeat: bool = True) -> Node:
     if looks:
         refuse_random(node, what)
-    place = still(node, what)
+    place = still(node, what, through_repeat)
     if place.varies() is not None:
         raise OrderError(
             f"{what} would choose other records in each epoch, because of {place.varies()}: write it before"
@@ -113,10 +113,10 @@ def split(node: Node, parts: Mapping[str, float], seed: int | None, by: str | in
     _refuse_repeats(place, length)
     if by is not None:
         values = keys_of(content(node, place), by, what)
-        chosen = _by_group(groups(values), _counts(parts, length, exact=False), seed)
+        chosen = _by_group(groups(values, f"split(by={by!r})"), _counts(parts, length, exact=False), seed)
     else:
         counts = _counts(parts, length)
-        if seed is not None and length > EXPLICIT_LIMIT:
+        if seed is not None and length > _LISTED:
             return dict(zip(parts, _keyed_parts(node, place, counts, seed), strict=True))
         order = _permutation(length, seed, what)
         chosen = [np.sort(part) for part in np.split(order, np.cumsum(counts)[:-1])]
@@ -222,7 +222,7 @@ def _by_group(grouped: tuple[list[Any], NDArray[np.int64]], wanted: list[int], s
 def sample(node: Node, n: int, seed: int, weights: Any, replace: bool) -> Node:
     """Return ``n`` records drawn once and for all epochs, in the order drawn."""
     what = "sample"
-    place = _place(node, what, looks=isinstance(weights, str))
+    place = _place(node, what, looks=isinstance(weights, str), through_repeat=False)
     length = _end(place, what)
     if n < 0:
         raise ArgumentError(f"sample: n must be 0 or more, got {n}")
@@ -297,18 +297,29 @@ def sort(node: Node, by: Any, descending: bool) -> Node:
 
 def _sorted(below: int | None, node: Node, by: Any, descending: bool, says: str) -> Order:
     if callable(by):
-        length, context = _end(node, says), Context()
-        values: list[Any] = []
-        for start in range(0, length, _BLOCK):
-            at = At(np.arange(start, min(start + _BLOCK, length), dtype=np.int64))
-            values.extend(by(row) for row in node.read(at, context).rows())
+        values = _values(node, by, says)
     else:
         keys = keys_of(node, by, says)
         if keys.dtype != object:
             return Subset(below, _argsort(keys, descending))
         values = keys.tolist()
-    order = sorted(range(len(values)), key=values.__getitem__, reverse=descending)
+    try:
+        order = sorted(range(len(values)), key=values.__getitem__, reverse=descending)
+    except TypeError as error:
+        raise SchemaError(f"{says}: the values cannot be compared with each other: {error}") from error
     return Subset(below, np.array(order, np.int64))
+
+
+def _values(node: Node, by: Callable[[Any], Any], says: str) -> list[Any]:
+    values: list[Any] = []
+    for at, records in blocks(node, _end(node, says)):
+        try:
+            for row in records.rows():
+                values.append(by(row))
+        except Exception as error:
+            failed = at.positions[at.positions == len(values)]
+            raise RecordError(failure(says, by, f"record {int(node.ids(At(failed))[0])}", error)) from error
+    return values
 
 
 def _argsort(keys: NDArray[Any], descending: bool) -> Indices:

@@ -103,6 +103,11 @@ def above_maps(node: Node, make: Callable[[Node], Node]) -> Node:
     return make(node)
 
 
+def count(node: Node, counts: Callable[[Node], bool]) -> int:
+    """Return how many nodes of a tree are of a kind."""
+    return counts(node) + sum(count(below, counts) for below in node.inputs)
+
+
 def pick(node: Node, kind: str, pairs: tuple[tuple[str, str], ...]) -> Node:
     """Choose columns, at the source where nothing between needs the others."""
     if isinstance(node, Sharded) and PADDED not in (old for old, _ in pairs):
@@ -110,7 +115,7 @@ def pick(node: Node, kind: str, pairs: tuple[tuple[str, str], ...]) -> Node:
     wanted = Picked(node, kind, pairs)
     schema = node.schema()
     if schema is not None:
-        wanted.chosen(tuple(schema.fields))  # a wrong name is answered here, not at the first read
+        wanted.chosen(tuple(schema.fields), schema.structure)  # a wrong name is answered here, not at the first read
     if kind != "select":
         return wanted
     lower = _at_source(node, tuple(old for old, _ in pairs))
