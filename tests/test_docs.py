@@ -1,8 +1,9 @@
 """All code on the pages of the documentation runs, and prints what the page says.
 
 A ``python`` block runs as it stands, or as a doctest where it begins with ``>>>``; the blocks of a page share one
-namespace, in the order of the page. A ``console`` block holds commands after ``$`` with what they print below.
-``text`` is a drawing; ``sh`` is what a reader types to install or to check, and CI itself runs it.
+namespace, in the order of the page, and one that begins with ``# name.py`` is a file, too. A ``console`` block holds
+commands after ``$`` with what they print below. ``text``, or no word, is a drawing; ``sh`` is what a reader types to
+install or to check, and CI itself runs it.
 """
 
 from __future__ import annotations
@@ -58,6 +59,9 @@ def test_the_code_on_a_page_runs_and_prints_what_it_says(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    for _, text in blocks(page):
+        if named := re.match(r"# (\w+\.py)\n", text):
+            (tmp_path / named[1]).write_text(text, encoding="utf-8")
     document = Document.parse(str(page), *PARSERS)
     document.namespace["__name__"] = "page"
     for example in document.examples():
@@ -77,12 +81,21 @@ def test_an_example_runs(example: Path, tmp_path: Path) -> None:
 def test_no_block_of_a_page_stays_unrun(page: Path) -> None:
     commands = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    typed = {"headrace demo", "pip install headrace", 'pip install -e ".[dev]"'}
-    typed |= {f"make {name}" for name in commands} | {f'pip install "headrace[{name}]"' for name in extras}
+    typed = {"headrace demo", "pip install .", *(f"make {name}" for name in commands)}
     for language, text in blocks(page):
-        assert language in {"python", "console", "text", "sh"} or language.startswith("{"), f"```{language}"
-        if language == "sh":
-            assert {line.partition("  #")[0].strip() for line in text.splitlines()} <= typed, text
+        assert language in {"python", "console", "text", "sh", ""} or language.startswith("{"), f"```{language}"
+        for line in text.splitlines() if language == "sh" else []:
+            command = line.partition("  #")[0].strip()
+            chosen = re.fullmatch(r'pip install "\.\[([a-z,]+)\]"', command)
+            assert command in typed or (chosen and {*chosen[1].split(",")} <= {*extras}), command
+
+
+def test_every_command_is_on_the_page_of_the_command_line() -> None:
+    done = subprocess.run([sys.executable, "-m", "headrace", "--help"], capture_output=True, text=True, check=True)
+    commands = re.findall(r"^    (\w+)  ", done.stdout, flags=re.MULTILINE)
+    page = (ROOT / "docs" / "howto" / "command-line.md").read_text(encoding="utf-8")
+    assert commands
+    assert [name for name in commands if f"headrace {name}" not in page] == []
 
 
 @pytest.mark.parametrize("name", headrace.__all__)
