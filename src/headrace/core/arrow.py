@@ -1,4 +1,4 @@
-"""Batches as Arrow tables and back. pyarrow is handed in by whoever imported it, so that the core does not need it."""
+"""Batches as Arrow tables and back. pyarrow is handed in, so that the ground floor does not import it."""
 
 from __future__ import annotations
 

@@ -36,13 +36,12 @@ def same_values(a: Any, b: Any) -> bool:
         return True
     if type(a) is not type(b):
         return False
-    if isinstance(a, np.ndarray):
-        return same_arrays(a, b)
+    if isinstance(a, (np.ndarray, np.generic)):
+        return same_arrays(np.asarray(a), np.asarray(b))
     if tensors.is_tensor(a):
         return tensors.same(a, b)
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(same_values(a[key], b[key]) for key in a)
     if isinstance(a, (list, tuple)):
         return len(a) == len(b) and all(map(same_values, a, b))
-    equal = a == b
-    return bool(np.all(equal)) or (isinstance(a, (float, complex, np.inexact)) and bool(a != a and b != b))
+    return bool(np.all(a == b)) or (isinstance(a, (float, complex)) and bool(a != a and b != b))

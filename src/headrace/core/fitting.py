@@ -13,15 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.core.errors import KindError, SchemaError
+from headrace.core.gathering import promoted
 from headrace.core.joining import listed
 from headrace.core.kinds import Column, Nested, is_tensor, objects
 from headrace.core.ragged import Ragged
 from headrace.core.schema import Field
-from headrace.core.stacking import PYTHONS, Nest, fits, stack, stack_mappings
+from headrace.core.stacking import PYTHONS, Nest, stack, stack_mappings, weaker
 
 N = TypeVar("N", bound=Nested)
-
-_WEAK = {"b": False, "i": 0, "f": 0.0, "c": 0j}  # by the kind of their dtype: Python's own numbers
 
 
 def fit_rows(rows: Sequence[Any], like: N, nest: Nest) -> N:
@@ -31,6 +30,20 @@ def fit_rows(rows: Sequence[Any], like: N, nest: Nest) -> N:
         SchemaError: A record does not fit: the column is named, what it holds and what was given.
         KindError: A record is no mapping.
     """
+    try:
+        return _fit(rows, like, nest)
+    except (SchemaError, KindError):
+        if len(rows) == 1:
+            raise
+    for number, row in enumerate(rows):
+        try:
+            _fit([row], like, nest)
+        except (SchemaError, KindError) as error:
+            raise type(error)(f"row {number}: {error}") from None
+    return _fit(rows, like, nest)  # each fits alone, but not together: refused as a whole
+
+
+def _fit(rows: Sequence[Any], like: N, nest: Nest) -> N:
     for row in rows:
         if not isinstance(row, Mapping):
             raise KindError(f"a row to add is a mapping of names to values, got a {type(row).__name__}")
@@ -67,14 +80,11 @@ def common(a: np.dtype[Any], b: np.dtype[Any]) -> np.dtype[Any] | None:
     >>> common(np.dtype("int32"), np.dtype("float32")), common(np.dtype("int64"), np.dtype("O"))
     (dtype('float64'), None)
     """
-    if a == b:
-        return a
-    if a.kind == "O" or b.kind == "O" or (a.kind in "USV") != (b.kind in "USV"):
-        return None
     try:
-        return np.result_type(a, b)
-    except TypeError:
+        both = promoted([a, b])
+    except SchemaError:
         return None
+    return both if both.kind != "O" or a == b else None
 
 
 def _joins(new: Column, column: Column) -> bool:
@@ -129,14 +139,9 @@ def _fit_values(values: list[Any], column: Column, nest: Nest) -> Column:
 
 def _weaken(made: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return Python's own numbers in the dtype of a column, if that holds them."""
-    if made.dtype == dtype or made.dtype.kind not in _WEAK:
+    if made.dtype.kind not in "biufc":
         return made
-    if made.size == 0:
-        return made.astype(dtype)  # an empty list says nothing of its dtype
-    target = np.result_type(dtype, _WEAK[made.dtype.kind])
-    if target.kind in "iu" and not fits(made.min(), made.max(), target):
-        return made
-    return made.astype(target)
+    return made.astype(weaker(made, dtype) if made.size else dtype, copy=False)  # an empty list has no dtype of its own
 
 
 def _shown(column: Column) -> str:

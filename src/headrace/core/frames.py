@@ -1,4 +1,4 @@
-"""Batches as pandas DataFrames and back. pandas is handed in by whoever imported it, so that the core does not need it."""
+"""Batches as pandas DataFrames and back. pandas is handed in, so that the ground floor does not import it."""
 
 from __future__ import annotations
 

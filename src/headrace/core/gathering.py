@@ -6,12 +6,14 @@ arithmetic on the places of single values, at about 1.3 nanoseconds a value. The
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.core.errors import ArgumentError
+from headrace.core.errors import ArgumentError, SchemaError
 from headrace.core.source import Indices
 
 _SHORT = 128  # mean length from which on a loop over rows is faster than arithmetic on values
@@ -33,6 +35,27 @@ def joined(values: NDArray[Any], starts: Indices, stops: Indices) -> tuple[NDArr
     if pieces:
         np.concatenate(pieces, out=out)
     return out, offsets
+
+
+def promoted(dtypes: Iterable[np.dtype[Any]]) -> np.dtype[Any]:
+    """Return the dtype that holds the values of all; one that all share stays as it is, byte order included.
+
+    Stricter than ``np.result_type``, which would make text of numbers beside text, and a time span of a number.
+
+    >>> promoted([np.dtype("int8"), np.dtype("int32")]), promoted([np.dtype(">i4")])
+    (dtype('int32'), dtype('>i4'))
+
+    Raises:
+        SchemaError: They have none in common, such as dates and numbers.
+    """
+    different = set(dtypes)
+    if len(different) == 1:
+        return different.pop()
+    kinds = {dtype.kind for dtype in different}
+    if len(kinds) == 1 or kinds <= set("biufc") or "O" in kinds:
+        with suppress(TypeError):  # of records of different fields
+            return np.result_type(*different)
+    raise SchemaError(f"{' and '.join(sorted(map(str, different)))} have no type in common")
 
 
 def padded(values: NDArray[Any], starts: Indices, stops: Indices, length: int, value: Any) -> NDArray[Any]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from headrace.core import tensors
 from headrace.core.errors import ArgumentError, SchemaError
+from headrace.core.gathering import promoted
 from headrace.core.kinds import Column, Nested, as_ragged, kind, objects, rows
 from headrace.core.ragged import Ragged
 
@@ -41,7 +42,8 @@ def concat(columns: Sequence[Column]) -> Column:
         return _concat_tensors(columns)
     if all(isinstance(column, Nested) for column in columns):
         return _concat_nested(columns)
-    raise SchemaError(f"{_or(kind(column) for column in columns)} columns cannot be joined")
+    found = " and ".join(sorted({kind(column) for column in columns}))
+    raise SchemaError(f"{found} columns cannot be joined")
 
 
 def _concat_arrays(columns: Sequence[NDArray[Any]]) -> Column:
@@ -49,21 +51,11 @@ def _concat_arrays(columns: Sequence[NDArray[Any]]) -> Column:
         return _concat_ragged(columns)
     if len({column.dtype.kind == "O" for column in columns}) > 1 and columns[0].ndim == 1:
         return objects([row for column in columns for row in rows(column)])  # as Python's own where they hold the same
-    try:
-        return np.concatenate(columns)
-    except TypeError:  # NumPy has no common type, such as of dates and numbers
-        raise SchemaError(
-            f"{_or(str(column.dtype) for column in columns)} cannot be joined: they have no type in common"
-        ) from None
+    return np.concatenate(columns, dtype=promoted(column.dtype for column in columns))
 
 
 def _concat_ragged(columns: Sequence[Any]) -> Ragged:
-    try:
-        return Ragged.concat([as_ragged(column) for column in columns])
-    except TypeError:
-        raise SchemaError(
-            f"{_or(str(column.dtype) for column in columns)} cannot be joined: they have no type in common"
-        ) from None
+    return Ragged.concat([as_ragged(column) for column in columns])
 
 
 def _concat_tensors(columns: Sequence[Any]) -> Any:
@@ -96,7 +88,3 @@ def listed(names: Iterable[str]) -> str:
     """
     known = ", ".join(map(repr, names))
     return f"columns {known}" if known else "no columns"
-
-
-def _or(words: Iterable[str]) -> str:
-    return " and ".join(sorted(set(words)))

@@ -80,7 +80,7 @@ class Ragged:
                 )
         offsets = np.zeros(len(arrays) + 1, np.int64)
         np.cumsum([len(array) for array in arrays], out=offsets[1:])
-        values = np.empty((int(offsets[-1]), *item), np.result_type(*{one.dtype for one in told}))
+        values = np.empty((int(offsets[-1]), *item), gathering.promoted(one.dtype for one in told))
         return cls._of(np.concatenate(arrays, out=values), offsets)
 
     @property
@@ -192,7 +192,8 @@ class Ragged:
             raise SchemaError(f"ragged columns of items of shapes {sorted(items)} cannot be joined")
         offsets = np.zeros(sum(map(len, parts)) + 1, np.int64)
         np.cumsum(np.concatenate([part.lengths for part in parts]), out=offsets[1:])
-        return cls._of(np.concatenate([part.values for part in parts]), offsets)
+        dtype = gathering.promoted(part.dtype for part in parts)
+        return cls._of(np.concatenate([part.values for part in parts], dtype=dtype), offsets)
 
     def __eq__(self, other: object) -> bool:
         """Say whether dtypes, lengths and values are equal; NaN equals NaN."""

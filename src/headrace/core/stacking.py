@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from headrace.core import tensors
 from headrace.core.errors import KindError, SchemaError
+from headrace.core.gathering import promoted
 from headrace.core.joining import listed
 from headrace.core.kinds import Column, objects
 from headrace.core.ragged import Ragged
@@ -23,6 +24,8 @@ Nest: TypeAlias = Callable[[dict[str, Any], int], Any]
 
 PYTHONS: dict[type, type] = {bool: np.bool_, int: np.int64, float: np.float64, complex: np.complex128}
 """Python's own numbers, and what a column of them holds."""
+
+_ZEROS = {"b": False, "i": 0, "u": 0, "f": 0.0, "c": 0j}  # Python's own zeros, by the kind of dtype NumPy makes of them
 
 _shape, _dtype = attrgetter("shape"), attrgetter("dtype")
 
@@ -107,21 +110,43 @@ def _numbers(rows: Sequence[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 def _scalars(rows: Sequence[Any]) -> NDArray[Any]:
     """Stack numbers of several types; Python's own give way to NumPy's, unless they are too large for those."""
-    dtypes = {row.dtype for row in rows if isinstance(row, np.generic)}
-    pythons = [row for row in rows if not isinstance(row, np.generic)]
-    try:
-        dtype = np.result_type(*dtypes, *{type(row)(0) for row in pythons})
-        if dtype.kind in "iu" and pythons and not fits(min(pythons), max(pythons), dtype):
-            dtype = np.result_type(*dtypes, np.int64)
-    except TypeError:  # no common type, such as of dates and numbers
+    numpys = {row.dtype for row in rows if isinstance(row, np.generic)}
+    pythons = np.array([row for row in rows if not isinstance(row, np.generic)])
+    if pythons.dtype.kind == "O":  # an int beyond 64 bits
         return objects(rows)
-    return _numbers(rows, dtype)
+    try:
+        dtype = promoted(numpys) if numpys else pythons.dtype
+        return np.array(rows, weaker(pythons, dtype) if len(pythons) else dtype)
+    except SchemaError:  # no type in common, such as of dates and numbers
+        return objects(rows)
 
 
-def fits(low: Any, high: Any, dtype: np.dtype[Any]) -> bool:
-    """Say whether an integer dtype holds whole numbers from ``low`` to ``high``."""
-    bounds = np.iinfo(dtype)
-    return bool(bounds.min <= low and high <= bounds.max)
+def weaker(pythons: NDArray[Any], dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype for Python's own numbers beside others of a dtype: that one, unless it cannot hold them.
+
+    Args:
+        pythons: What NumPy makes of numbers of Python's own.
+        dtype: Of the others.
+
+    >>> weaker(np.array([1, 2]), np.dtype("uint8")), weaker(np.array([-1]), np.dtype("uint8"))
+    (dtype('uint8'), dtype('int64'))
+    >>> weaker(np.array([0.5]), np.dtype("float32")), weaker(np.array([0.5]), np.dtype("int8"))
+    (dtype('float32'), dtype('float64'))
+
+    Raises:
+        SchemaError: They have no type in common, such as dates and numbers.
+    """
+    both = promoted([dtype, pythons.dtype])
+    weak = np.result_type(dtype, _ZEROS[pythons.dtype.kind])
+    return weak if _holds(weak, pythons) else both
+
+
+def _holds(dtype: np.dtype[Any], numbers: NDArray[Any]) -> bool:
+    if dtype.kind in "iu":
+        bounds = np.iinfo(dtype)
+        return numbers.size == 0 or bool(bounds.min <= numbers.min() and numbers.max() <= bounds.max)
+    with np.errstate(over="ignore"):
+        return dtype.kind not in "fc" or bool((np.isfinite(numbers.astype(dtype)) == np.isfinite(numbers)).all())
 
 
 def _arrays(rows: Sequence[NDArray[Any]]) -> Column:
@@ -129,9 +154,8 @@ def _arrays(rows: Sequence[NDArray[Any]]) -> Column:
     if len(set(map(_shape, rows))) > 1:
         return _uneven(rows)
     try:
-        dtypes = set(map(_dtype, rows))
-        dtype = dtypes.pop() if len(dtypes) == 1 else np.result_type(*dtypes)
-    except TypeError:  # no common type
+        dtype = promoted(map(_dtype, rows))
+    except SchemaError:  # no type in common
         return objects(rows)
     out = np.empty((len(rows), *shape), dtype)
     if shape:  # one call for all rows: np.stack makes a view of each first
@@ -147,7 +171,7 @@ def _uneven(rows: Sequence[NDArray[Any]]) -> Column:
         return objects(rows)
     try:
         return Ragged.from_rows(rows)
-    except TypeError:  # no common type
+    except SchemaError:  # no type in common
         return objects(rows)
 
 
