@@ -13,11 +13,12 @@ import numpy as np
 
 from headrace.core.address import At
 from headrace.core.batch import Batch
-from headrace.core.errors import EndlessError, OrderError, SchemaError, StateError
+from headrace.core.errors import EndlessError, OrderError, RecordError, SchemaError, StateError
 from headrace.core.flow import Cursor, State
 from headrace.core.source import Indices
 from headrace.core.state import read_whole
 from headrace.nodes.batched import Batched
+from headrace.nodes.blocks import rows_that_fit
 from headrace.nodes.leaf import Leaf
 from headrace.nodes.maps import Map
 from headrace.nodes.node import Context, Node
@@ -203,14 +204,14 @@ class _CrossingCursor:
         stop = stop if self._steps is None else min(stop, self._steps)
         at = At(np.arange(self._step, stop, dtype=np.int64), self._epoch)
         try:
-            rows = self._node.read(at, self._context).rows()
-        except Exception:
+            records = self._node.read(at, self._context)
+        except RecordError:
             if len(at.positions) == 1:
                 raise
             self._block = 1  # those before the one that fails are handed out first; it will raise in its turn
             return self._read_ahead()
-        self._ahead.extend(rows)
-        self._block = min(self._block * 2, _MOST_RECORDS)
+        self._ahead.extend(records.rows())
+        self._block = min(self._block * 2, rows_that_fit(records, _MOST_RECORDS))
 
     def _alike(self, item: Any) -> Any:
         """Make sure that every batch has the columns of those before it."""

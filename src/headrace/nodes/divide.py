@@ -19,10 +19,11 @@ from headrace.core.shuffle import Shuffle
 from headrace.core.source import Indices
 from headrace.core.subset import Subset
 from headrace.nodes.blocks import blocks
-from headrace.nodes.joined import Mix
+from headrace.nodes.joined import Zip
 from headrace.nodes.leaf import Leaf
 from headrace.nodes.node import Node
 from headrace.nodes.ordered import Ordered
+from headrace.nodes.picked import Picked
 from headrace.nodes.rewrite import content, pick, rebuild, refuse_random, still
 
 _LISTED = 10_000_000  # records of which a split keeps a list (8 bytes each), in their order
@@ -47,8 +48,9 @@ def column(node: Node, name: str | int, what: str) -> NDArray[Any]:
     """Read one column of all records, in order; shape ``(n, ...)``."""
     pieces = []
     only = pick(node, "select", ((str(name), str(name)),))  # the others are not read where that can be avoided
-    for _, records in blocks(only, _end(node, what)):
-        (values,) = to_columns(records).batch.values()
+    picked = only if isinstance(only, Picked) else None
+    for _, records in blocks(only if picked is None else node, _end(node, what)):
+        (values,) = to_columns(records if picked is None else picked.pick(records)).batch.values()
         if not isinstance(values, np.ndarray):
             raise SchemaError(f"{what}: column {name!r} is {type(values).__name__}, which has no single value a record")
         pieces.append(np.array(values))
@@ -113,11 +115,11 @@ def split(node: Node, parts: Mapping[str, float], seed: int | None, by: str | in
     _refuse_repeats(place, length)
     if by is not None:
         values = keys_of(content(node, place), by, what)
-        chosen = _by_group(groups(values, f"split(by={by!r})"), _counts(parts, length, exact=False), seed)
+        chosen = _by_group(groups(values, f"split(by={by!r})"), _counts(parts, length), seed)
     else:
         counts = _counts(parts, length)
-        if seed is not None and length > _LISTED:
-            return dict(zip(parts, _keyed_parts(node, place, counts, seed), strict=True))
+        if seed is None or length > _LISTED:
+            return dict(zip(parts, _stretches(node, place, counts, seed), strict=True))
         order = _permutation(length, seed, what)
         chosen = [np.sort(part) for part in np.split(order, np.cumsum(counts)[:-1])]
     return {
@@ -126,16 +128,16 @@ def split(node: Node, parts: Mapping[str, float], seed: int | None, by: str | in
     }
 
 
-def _keyed_parts(node: Node, place: Node, counts: list[int], seed: int) -> list[Node]:
-    """Divide more records than one would list: each part is a stretch of a keyed permutation, in its order."""
-    ends = np.cumsum(counts).tolist()
-    shuffled = partial(Shuffle, seed=_derived(seed, "split"), reshuffle=False)
+def _stretches(node: Node, place: Node, counts: list[int], seed: int | None) -> list[Node]:
+    """Divide without listing records: each part is a stretch of the order, with a seed of a keyed permutation."""
+    shuffled = None if seed is None else partial(Shuffle, seed=_derived(seed, "split"), reshuffle=False)
 
     def part(below: Node, start: int, stop: int) -> Node:
-        return window(
-            Ordered(below, shuffled, f"shuffle(seed={seed}, reshuffle=False)", whole=True), start, stop, 1, "part"
-        )
+        if shuffled is not None:
+            below = Ordered(below, shuffled, f"shuffle(seed={seed}, reshuffle=False)", whole=True)
+        return window(below, start, stop, 1, f"part[{start}:{stop}]")
 
+    ends = np.cumsum(counts).tolist()
     return [
         rebuild(node, place, partial(part, start=stop - count, stop=stop))
         for count, stop in zip(counts, ends, strict=True)
@@ -155,29 +157,36 @@ def _permutation(length: int, seed: int | None, what: str) -> Indices:
 
 def _refuse_repeats(place: Node, length: int) -> None:
     """Refuse to split where a record lies at several positions: it could land in two parts."""
-    below = _all(place)
-    sources = [id(node.source) for node in below if isinstance(node, Leaf)]
-    if len(set(sources)) == len(sources) and not any(_may_repeat(node) for node in below):
+    leaves = _numbered(place)
+    if place.once and len({id(leaf.source) for leaf in leaves}) == len(leaves):
         return
-    ids = place.ids(At(np.arange(length, dtype=np.int64)))
-    if len(np.unique(ids)) < length:
+    ids = _as_one(leaves, place.ids(At(np.arange(length, dtype=np.int64))))
+    if len(np.unique(ids)) < len(ids):
         raise OrderError(
             f"split would put the same record into two parts, since {place.words()} holds some more than once: "
             "split() first, then repeat, mix, balance or sample each part"
         )
 
 
-def _all(node: Node) -> list[Node]:
-    return [node, *(inner for below in node.inputs for inner in _all(below))]
+def _numbered(node: Node) -> list[Leaf]:
+    """Return the sources below in the order in which ``ids`` numbers their records."""
+    if isinstance(node, Leaf):
+        return [node]
+    inputs = node.inputs[:1] if isinstance(node, Zip) else node.inputs
+    return [leaf for below in inputs for leaf in _numbered(below)]
 
 
-def _may_repeat(node: Node) -> bool:
-    if isinstance(node, Mix):
-        return node.stop == "longest"
-    return isinstance(node, Ordered) and node.says.startswith(("repeat(", "sample(", "["))
+def _as_one(leaves: list[Leaf], ids: Indices) -> Indices:
+    """Return ids in which a source that lies below several times has the numbers of its first place."""
+    begins = np.cumsum([0, *(leaf.length for leaf in leaves)])
+    first: dict[int, int] = {}
+    homes = np.array([first.setdefault(id(leaf.source), int(begins[at])) for at, leaf in enumerate(leaves)], np.int64)
+    which = np.searchsorted(begins, ids, side="right") - 1
+    numbered: Indices = ids - begins[which] + homes[which]
+    return numbered
 
 
-def _counts(parts: Mapping[str, float], length: int, exact: bool = True) -> list[int]:
+def _counts(parts: Mapping[str, float], length: int) -> list[int]:
     """Return the number of records of each part: of fractions, by largest remainder."""
     if not parts:
         raise ArgumentError("split needs parts, such as split(train=0.9, val=0.1, seed=0)")
@@ -328,7 +337,7 @@ def _argsort(keys: NDArray[Any], descending: bool) -> Indices:
     return len(keys) - 1 - np.argsort(keys[::-1], kind="stable")[::-1]  # equal keys stay in their order
 
 
-def window(node: Node, start: int | None, stop: int | None, step: int | None, says: str) -> Node:
+def window(node: Node, start: int | None, stop: int | None, step: int | None, says: str) -> Ordered:
     """Return ``[start:stop:step]`` of a node, with Python's meaning of negative numbers."""
     return Ordered(node, partial(_window, start=start, stop=stop, step=step, says=says), says)
 

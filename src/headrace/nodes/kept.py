@@ -17,10 +17,9 @@ from headrace.core.callables import failure, name_of
 from headrace.core.errors import EndlessError, RecordError, SchemaError
 from headrace.core.records import Records, to_columns
 from headrace.core.source import Indices
+from headrace.nodes.blocks import blocks
 from headrace.nodes.node import Context, Node, Over
 from headrace.nodes.search import search
-
-_BLOCK = 1024  # records looked at together in the pass
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +62,7 @@ class Kept(Over):
             raise EndlessError(
                 f"{self.words()} cannot look at all records of an endless dataset: filter() before repeat()"
             )
-        context = Context()
-        for start in range(0, length, _BLOCK):
-            at = At(np.arange(start, min(start + _BLOCK, length), dtype=np.int64))
-            records = self.content.read(at, context)
+        for at, records in blocks(self.content, length):
             yield self._of_batch(records, at) if self.batches else self._of_rows(records, at)
 
     def _of_rows(self, records: Records, at: At) -> NDArray[np.bool_]:
