@@ -85,6 +85,12 @@ def check_distinct(order: NDArray[np.int64]) -> None:
         raise CheckError("a record came twice")
 
 
+def check_size(handed_over: int, data: Data) -> None:
+    """Check the number of bytes that an epoch handed over: as many as the records have, or, padded, more."""
+    if handed_over < data.size or (handed_over > data.size and not data.workload.ragged):
+        raise CheckError(f"{handed_over:,} bytes handed over, of {data.size:,}")
+
+
 def reach(order: NDArray[np.int64]) -> float:
     """Return how far apart neighbours end up, as a share of a true shuffle's mean ``n / 3``: 1 for a global shuffle."""
     position = np.empty_like(order)

@@ -67,7 +67,9 @@ def main() -> None:
     lines = ["# Results", "", *(f"* {line}" for line in about)]
     lines.append("* " + ", ".join(f"{name} {version}" for name, version in machine.versions().items()))
     lines += [f"* `{shlex.join(['python', '-m', 'benchmarks.run', *sys.argv[1:]])}`", ""]
-    if goals:
+    if chosen.quick:
+        lines += ["Small data: this shows that everything runs; the figures mean little.", ""]
+    elif goals:
         lines += ["## Goals", "", "| what | goal | reached | |", "| --- | ---: | ---: | --- |", *goals, ""]
     lines += ["## Loaders", "", READING, "", *tables, *figures, "## How each is used", "", *report.notes(names), ""]
     text = "\n".join(lines)

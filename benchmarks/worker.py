@@ -68,7 +68,7 @@ def check(loader: Loader, data: Data, number: int) -> dict[str, Any]:
 
 
 def timed(loader: Loader, data: Data, number: int) -> dict[str, Any]:
-    """Time one epoch, from asking for it to its end, and check that it was a permutation.
+    """Time one epoch, from asking for it to its end; check that it was a permutation, and its number of bytes.
 
     An epoch that takes longer than ``LONGEST`` is left there; the check is then that no record came twice.
     """
@@ -80,7 +80,7 @@ def timed(loader: Loader, data: Data, number: int) -> dict[str, Any]:
         size = len(labels)
         order[at : at + size] = labels
         at += size
-        handed_over += payload.nbytes
+        handed_over += payload.nbytes + labels.nbytes
         if time.perf_counter() - start > LONGEST:
             break
     seconds = time.perf_counter() - start
@@ -89,7 +89,8 @@ def timed(loader: Loader, data: Data, number: int) -> dict[str, Any]:
         checks.check_distinct(order[:at])
     else:
         checks.check_permutation(order[:at], data.workload.records, shuffled=not getattr(loader, "ordered", False))
-    return {"seconds": seconds, "cpu": cpu, "records": at, "bytes": handed_over}
+        checks.check_size(handed_over, data)
+    return {"seconds": seconds, "cpu": cpu, "records": at}
 
 
 def main(name: str, workload: str, size: str) -> None:
