@@ -40,8 +40,11 @@ def test_a_filter_that_keeps_nothing_gives_nothing() -> None:
 def test_a_failing_predicate_is_named_with_the_item_from_upstream(bad: Any) -> None:
     cursor = Filter.of(Iterate.of([1, 2, 3]), lambda item: item < 3 or bad(item)).start()
     assert [next(cursor), next(cursor)] == [1, 2]
-    with pytest.raises(RecordError, match=r"filter\(lambda\) failed on item 2: .*test_filter:\d+\)"):
-        next(cursor)
+    state = cursor.state()
+    resumed = Filter.of(Iterate.of([1, 2, 3]), lambda item: bad(item)).start(state)
+    for one in (cursor, resumed):
+        with pytest.raises(RecordError, match=r"filter\(lambda\) failed on item 2: .*test_filter:\d+\)"):
+            next(one)
 
 
 def test_the_identity_tells_that_it_filters_and_by_what_code() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 
 import pytest
@@ -10,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.core.errors import StateError
-from headrace.core.flow import Flow
+from headrace.core.flow import Cursor, Flow, State
 from headrace.stages.chain import Chain
 from headrace.stages.filter import Filter
 from headrace.stages.iterate import Iterate
 from headrace.stages.map import Map
 from headrace.stages.repeat import Repeat
+from headrace.stages.stage import Stage
 from headrace.stages.take import Take
 from headrace.stages.zip import Zip
 from headrace.testing.stages import StageTests
@@ -51,6 +53,24 @@ def test_they_are_what_python_makes_of_lists(sizes: list[int]) -> None:
     assert list(Chain(flows).start()) == [item for one in lists for item in one]
     assert Zip(flows).length() == min(sizes)
     assert Chain(flows).length() == sum(sizes)
+
+
+@pytest.mark.parametrize("kind", [Zip, Chain])
+def test_the_epoch_goes_down_to_each_stream(kind: type[Zip] | type[Chain]) -> None:
+    random = Map.of(Iterate.of([0, 0]), lambda item, rng: float(rng.random()), seed=0)
+    flow = kind((random, random))
+    assert list(flow.start(epoch=1)) == list(kind((Epoch(random, 1), Epoch(random, 1))).start())
+    assert list(flow.start(epoch=1)) != list(flow.start())
+
+
+@dataclass(frozen=True, eq=False)
+class Epoch(Stage):
+    """A flow always started with one epoch."""
+
+    epoch: int
+
+    def start(self, state: State | None = None, epoch: int = 0) -> Cursor:
+        return self.upstream.start(state, self.epoch)
 
 
 def test_a_zip_that_has_ended_draws_no_more() -> None:

@@ -34,12 +34,11 @@ def whole(value: Any, name: str, least: int = 0) -> int:
     return number
 
 
-def function(value: Any, step: str) -> Any:
-    """Return an argument that can be called.
+def function(value: Any, step: str) -> None:
+    """Refuse an argument that cannot be called.
 
     Raises:
-        KindError: It cannot.
+        KindError: With what it is.
     """
     if not callable(value):
         raise KindError(f"{step} needs a function, got {value!r:.100}, a {type(value).__name__}")
-    return value

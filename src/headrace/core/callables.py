@@ -1,8 +1,13 @@
-"""How a user's function is named where something is said of it: in a chain, in an error."""
+"""What is said of a user's function: its name and place, what it failed on, and a digest of its code."""
 
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakKeyDictionary
+
+from headrace.core import fingerprint
+
+_DIGESTS: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 
 
 def name_of(function: Any) -> str:
@@ -41,3 +46,19 @@ def failure(step: str, function: Any, where: str, error: Exception) -> str:
     'map(sqrt) failed on item 3: ValueError: below 0 (len is in builtins)'
     """
     return f"{step} failed on {where}: {type(error).__name__}: {error} ({name_of(function)} is in {place_of(function)})"
+
+
+def code_of(function: Any) -> str:
+    """Return the digest of a function as it was when it was first asked for (see ``fingerprint.of_function``).
+
+    What a function closes over and a callable object's attributes belong to the digest, and may change as it runs
+    (a counter, a cache). So a step asks for it when it is built: then it is the same in the process that saves a state
+    and in the one that loads it.
+    """
+    try:
+        known = _DIGESTS.get(function)
+        if known is None:
+            known = _DIGESTS[function] = fingerprint.of_function(function)
+        return known
+    except TypeError:  # an object that cannot be hashed, or not be referred to weakly
+        return fingerprint.of_function(function)

@@ -8,9 +8,8 @@ from itertools import islice
 from typing import Any, Self
 
 from headrace.core import collate as collating
-from headrace.core import fingerprint
 from headrace.core.arguments import whole
-from headrace.core.callables import name_of
+from headrace.core.callables import code_of, name_of
 from headrace.core.collate import Pad, collate
 from headrace.core.errors import HeadraceError, RecordError
 from headrace.core.flow import Cursor, Flow, State
@@ -55,6 +54,8 @@ class Batched(Stage):
             ArgumentError: The size is below 1, or both ``collate`` and ``pad`` are given.
         """
         collating.check(pad, collate)
+        if collate is not None:
+            code_of(collate)  # now, before it runs
         return cls(upstream, whole(size, "batch size", 1), bool(drop_remainder), collate, pad)
 
     def start(self, state: State | None = None, epoch: int = 0) -> Cursor:
@@ -71,7 +72,7 @@ class Batched(Stage):
         return (*self.upstream.order(), self._text())
 
     def code(self) -> tuple[str, ...]:
-        making = [] if self.collate is None else [f"{self.words()} {fingerprint.of_function(self.collate)}"]
+        making = [] if self.collate is None else [f"{self.words()} {code_of(self.collate)}"]
         padding = [] if self.pad is None else [self.words()]
         return (*self.upstream.code(), *making, *padding)
 

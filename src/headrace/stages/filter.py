@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
-from headrace.core import fingerprint
 from headrace.core.arguments import function as check_function
-from headrace.core.callables import failure, name_of
+from headrace.core.callables import code_of, failure, name_of
 from headrace.core.errors import RecordError
 from headrace.core.flow import Cursor, Flow, State
 from headrace.core.state import read_state, read_whole
@@ -33,7 +32,9 @@ class Filter(Stage):
         Raises:
             KindError: The predicate cannot be called.
         """
-        return cls(upstream, check_function(predicate, "filter"))
+        check_function(predicate, "filter")
+        code_of(predicate)  # now, before it runs
+        return cls(upstream, predicate)
 
     def start(self, state: State | None = None, epoch: int = 0) -> Cursor:
         upstream = self.upstream.start(None if state is None else read_state(state), epoch)
@@ -46,7 +47,7 @@ class Filter(Stage):
         return (*self.upstream.order(), "filter")
 
     def code(self) -> tuple[str, ...]:
-        return (*self.upstream.code(), f"{self.words()} {fingerprint.of_function(self.predicate)}")
+        return (*self.upstream.code(), f"{self.words()} {code_of(self.predicate)}")
 
     def words(self) -> str:
         return f"filter({name_of(self.predicate)})"

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NoReturn, Self
 
-from headrace.core import fingerprint
 from headrace.core.arguments import function as check_function
-from headrace.core.callables import failure, name_of
+from headrace.core.callables import code_of, failure, name_of
 from headrace.core.errors import KindError, RecordError, StateError
 from headrace.core.flow import Cursor, Flow, State
 from headrace.core.state import read_state, read_whole
@@ -36,7 +35,9 @@ class FlatMap(Stage):
         Raises:
             KindError: The function cannot be called.
         """
-        return cls(upstream, check_function(function, "flat_map"))
+        check_function(function, "flat_map")
+        code_of(function)  # now, before it runs
+        return cls(upstream, function)
 
     def start(self, state: State | None = None, epoch: int = 0) -> Cursor:
         upstream = self.upstream.start(None if state is None else read_state(state), epoch)
@@ -55,7 +56,7 @@ class FlatMap(Stage):
         return (*self.upstream.order(), "flat_map")
 
     def code(self) -> tuple[str, ...]:
-        return (*self.upstream.code(), f"{self.words()} {fingerprint.of_function(self.function)}")
+        return (*self.upstream.code(), f"{self.words()} {code_of(self.function)}")
 
     def words(self) -> str:
         return f"flat_map({name_of(self.function)})"

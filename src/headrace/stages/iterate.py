@@ -13,7 +13,7 @@ from typing import Any, NoReturn, Self
 import numpy as np
 
 from headrace.core import fingerprint, seeds
-from headrace.core.callables import name_of
+from headrace.core.callables import code_of, name_of
 from headrace.core.errors import ArgumentError, KindError, RecordError, StateError
 from headrace.core.flow import Cursor, State
 from headrace.core.state import read_whole
@@ -59,6 +59,7 @@ class Iterate:
                 if "rng" in kwargs:
                     raise ArgumentError("give rng= or seed=, not both: with a seed, rng is made of it")
             _check_arguments(source, args, kwargs if seed is None else {**kwargs, "rng": None})
+            code_of(source)  # now, before it runs
             return cls(source, args, kwargs, seed)
         refuse(source)
         if args or kwargs or seed is not None:
@@ -83,7 +84,7 @@ class Iterate:
     def code(self) -> tuple[str, ...]:
         if not self.is_function:
             return ()
-        return (f"{name_of(self.source)} {fingerprint.of_function(self.source)}",)
+        return (f"{name_of(self.source)} {code_of(self.source)}",)
 
     def words(self) -> str:
         if self.is_function:

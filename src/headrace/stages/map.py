@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
-from headrace.core import fingerprint, seeds
+from headrace.core import seeds
 from headrace.core.arguments import function as check_function
-from headrace.core.callables import failure, name_of
+from headrace.core.callables import code_of, failure, name_of
 from headrace.core.errors import RecordError
 from headrace.core.flow import Cursor, Flow, State
 from headrace.core.state import read_state, read_whole
@@ -41,6 +41,7 @@ class Map(Stage):
             ArgumentError: The seed is below 0.
         """
         check_function(function, "starmap" if starred else "map")
+        code_of(function)  # now, before it runs
         place = sum(isinstance(flow, Map) and flow.seed is not None for flow in walk(upstream))
         return cls(upstream, function, None if seed is None else seeds.check(seed), place, starred)
 
@@ -54,7 +55,7 @@ class Map(Stage):
         return SeededMapCursor(upstream, self, self.function, count, generators)
 
     def code(self) -> tuple[str, ...]:
-        return (*self.upstream.code(), f"{self.words()} {fingerprint.of_function(self.function)}")
+        return (*self.upstream.code(), f"{self.words()} {code_of(self.function)}")
 
     def words(self) -> str:
         seed = "" if self.seed is None else f", seed={self.seed}"
