@@ -83,7 +83,7 @@ def test_arrays_are_copied_when_they_are_appended() -> None:
         ({"x": 1, "v": 5, "n": {"k": 1}}, r"column 'v': expected int64\[2\], got int64 5"),
         ({"x": 1, "v": [[1], [2]], "n": {"k": 1}}, r"column 'v': expected int64\[2\], got int64\[2, 1\]"),
         ({"x": 1, "v": ["a", "b"], "n": {"k": 1}}, r"column 'v': expected int64\[2\], got list \['a', 'b'\]"),
-        ({"x": 1, "v": [1, 2], "n": {"k": "a"}}, "in 'n': column 'k': expected int64, got str 'a'"),
+        ({"x": 1, "v": [1, 2], "n": {"k": "a"}}, "column 'n': column 'k': expected int64, got str 'a'"),
         ({"x": 1, "v": [1, 2], "n": 5}, "column 'n': expected {k: int64}, got int64 5"),
         ({"x": 1, "v": [1, 2]}, "a row to add has columns 'x', 'v'; there are columns 'x', 'v', 'n'"),
     ],

@@ -26,12 +26,20 @@ ARROW_DTYPES = (
 )  # fmt: skip
 
 
+def _within_date32(column: Any) -> Any:
+    """Return days as 32 bits hold them, and other columns as they are."""
+    if column.dtype != "datetime64[D]":
+        return column
+    days = column.astype(np.int64).astype(np.int32).astype(np.int64).astype("datetime64[D]")
+    return np.where(np.isnat(column), column, days)
+
+
 @st.composite
 def arrow_batches(draw: st.DrawFn, depth: int = 1) -> Batch:
     """Return a Batch of whatever Arrow holds exactly."""
     rows = draw(st.integers(0, 4))
     column = st.one_of(
-        some_columns.dense(rows, ARROW_DTYPES),
+        some_columns.dense(rows, ARROW_DTYPES).map(_within_date32),
         some_columns.ragged(rows, ("int64", "uint8", "bool", "float32", "datetime64[s]")),
         st.lists(st.none() | st.text(max_size=4), min_size=rows, max_size=rows).map(objects),
         st.lists(st.none() | st.binary(max_size=4), min_size=rows, max_size=rows).map(objects),
@@ -132,8 +140,13 @@ def test_missing_values_without_such_a_sign_are_refused_by_name(column: Any) -> 
     "column", [np.zeros(1, "complex128"), np.zeros(1, "datetime64[h]"), objects([1, "a"]), np.zeros(1, "i4,f4")]
 )
 def test_what_arrow_has_no_type_for_is_refused_by_name(column: Any) -> None:
-    with pytest.raises(SchemaError, match=r"column 'nested\.x': Arrow has no type"):
+    with pytest.raises(SchemaError, match="column 'nested': column 'x': Arrow has no type"):
         Batch({"nested": {"x": column}}).to_arrow()
+
+
+def test_days_that_arrow_would_cut_are_refused() -> None:
+    with pytest.raises(SchemaError, match=r"column 'x': .*use \.astype\('datetime64\[s\]'\) first"):
+        Batch({"x": np.array([2**31], "datetime64[D]")}).to_arrow()
 
 
 def test_arrow_takes_text_and_numbers_of_any_layout() -> None:
@@ -269,3 +282,14 @@ def test_a_missing_package_is_answered_with_its_extra(
     monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
     with pytest.raises(MissingExtraError, match=rf'pip install "headrace\[{extra}\]"'):
         use()
+
+
+def test_columns_of_other_libraries_are_taken_as_columns() -> None:
+    table = pa.table({"words": [[1], [2, 3]], "n": [1, 2]})
+    batch = Batch({"a": pd.Series([1, 2], dtype="Int8"), "b": table["words"], "c": table, "d": table.to_pandas()})
+    assert batch["a"].dtype == np.int8
+    assert batch["b"] == Ragged.from_rows([[1], [2, 3]])
+    assert batch["c"] == batch["d"] == Batch({"words": batch["b"], "n": [1, 2]})
+    assert Batch({"a": pa.array(["x"]), "b": pa.RecordBatch.from_pydict({"y": [1]})})[0] == {"a": "x", "b": {"y": 1}}
+    with pytest.raises(SchemaError, match="1 values are missing"):
+        Batch({"a": pd.Series([1, None], dtype="Int8")})

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.core import tensors
+from headrace.core import arrow, frames, tensors
 from headrace.core.errors import KindError, SchemaError
 from headrace.core.kinds import Column, Nested
+from headrace.core.naming import check_name, in_column
 from headrace.core.ragged import Ragged
-from headrace.core.stacking import Nest, check_name, stack
+from headrace.core.stacking import Nest, stack
 
 
 def as_column(value: Any, nest: Nest) -> Column:
@@ -31,6 +33,9 @@ def as_column(value: Any, nest: Nest) -> Column:
         if value.ndim == 0:
             raise KindError("a column needs one value per row, got a single tensor; put it in a list")
         return value
+    theirs = _of_another_library(value, nest)
+    if theirs is not None:
+        return theirs
     if hasattr(value, "__array__") and not np.isscalar(value):
         return _array_column(np.asarray(value))
     if hasattr(value, "__len__") and hasattr(value, "__getitem__"):
@@ -51,10 +56,8 @@ def as_nested(columns: Mapping[Any, Any], nest: Nest, length: int | None = None)
     made = {}
     for name, value in columns.items():
         check_name(name)
-        try:
+        with in_column(name):
             made[name] = as_column(value, nest)
-        except (KindError, SchemaError) as error:
-            raise type(error)(f"column {name!r}: {error}") from None
     lengths = {name: len(column) for name, column in made.items()}
     if len(set(lengths.values())) > 1:
         each = ", ".join(f"{name!r} has {count}" for name, count in lengths.items())
@@ -63,6 +66,23 @@ def as_nested(columns: Mapping[Any, Any], nest: Nest, length: int | None = None)
     if length is not None and count != length:
         raise SchemaError(f"a length of {length} is asked for, but the columns have {count} rows")
     return nest(made, count)
+
+
+def _of_another_library(value: Any, nest: Nest) -> Column | None:
+    """Return what belongs to pandas or Arrow as a column; None if it does not. Neither is imported for the question."""
+    pandas: Any = sys.modules.get("pandas")
+    pyarrow: Any = sys.modules.get("pyarrow")
+    if pandas is not None:
+        if isinstance(value, getattr(pandas, "Series", ())):
+            return frames.from_series(value, nest, pandas)
+        if isinstance(value, getattr(pandas, "DataFrame", ())):
+            return frames.from_frame(value, nest, pandas)
+    if pyarrow is not None:
+        if isinstance(value, (getattr(pyarrow, "Array", ()), getattr(pyarrow, "ChunkedArray", ()))):
+            return arrow.from_chunks(value, nest, pyarrow)
+        if isinstance(value, (getattr(pyarrow, "Table", ()), getattr(pyarrow, "RecordBatch", ()))):
+            return arrow.from_table(value, nest, pyarrow)
+    return None
 
 
 def _array_column(array: NDArray[Any]) -> NDArray[Any]:

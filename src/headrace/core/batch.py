@@ -13,6 +13,7 @@ from headrace.core.errors import ColumnError, KindError, SchemaError
 from headrace.core.indexing import checked, positions
 from headrace.core.interop import Interop
 from headrace.core.kinds import Column
+from headrace.core.naming import check_name
 
 
 class Batch(Interop):
@@ -200,7 +201,7 @@ class Batch(Interop):
         renamed: dict[str, Column] = {}
         for name, column in self._columns.items():
             new = names.get(name, name)
-            stacking.check_name(new)
+            check_name(new)
             if new in renamed:
                 raise SchemaError(f"two columns would be named {new!r}")
             renamed[new] = column

@@ -55,8 +55,9 @@ def stack(values: Sequence[Any]) -> Column:
 def as_column(value: Any) -> Column:
     """Return anything with one value per row as a column: a view where the memory allows, else a copy.
 
-    Arrays (and what can become one: a pandas Series, an Arrow array), Raggeds, Batches and tensors stay what they are,
-    a mapping becomes a nested Batch, a list or another sequence is stacked by the rule of ``stack``.
+    Arrays (and what can become one), Raggeds, Batches and tensors stay what they are; a pandas Series or an Arrow array
+    becomes what ``Batch.from_pandas`` or ``Batch.from_arrow`` makes of it; a mapping, a DataFrame or an Arrow table
+    becomes a nested Batch; a list or another sequence is stacked by the rule of ``stack``.
 
     >>> as_column(range(3)), as_column(["a", "b"]).dtype
     (array([0, 1, 2]), dtype('O'))

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from headrace.core.errors import KindError, SchemaError
 from headrace.core.gathering import promoted
-from headrace.core.joining import listed
 from headrace.core.kinds import Column, Nested, is_tensor, objects
+from headrace.core.naming import in_column, listed
 from headrace.core.ragged import Ragged
 from headrace.core.schema import Field
 from headrace.core.stacking import PYTHONS, Nest, stack, stack_mappings, weaker
@@ -66,10 +66,8 @@ def check(added: Nested, like: Nested) -> None:
     for name, column in like._columns.items():
         new = added._columns[name]
         if isinstance(column, Nested) and isinstance(new, Nested):
-            try:
+            with in_column(name):
                 check(new, column)
-            except SchemaError as error:
-                raise SchemaError(f"in {name!r}: {error}") from None
         elif not _joins(new, column):
             raise SchemaError(f"column {name!r}: expected {Field.of(column)}, got {_shown(new)}")
 

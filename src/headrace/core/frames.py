@@ -10,15 +10,19 @@ from numpy.typing import NDArray
 from headrace.core import tensors
 from headrace.core.errors import SchemaError
 from headrace.core.kinds import Column, Nested, objects, rows
+from headrace.core.naming import check_name, in_column
 from headrace.core.ragged import Ragged
-from headrace.core.stacking import Nest, check_name, stack
+from headrace.core.stacking import Nest, stack
 
 
 def to_frame(batch: Nested, pandas: Any) -> Any:
     """Return a DataFrame; see ``Batch.to_pandas``."""
     flat: dict[str, Any] = {}
     _flatten(batch, "", flat)
-    series = {name: _to_series(column, name, pandas) for name, column in flat.items()}
+    series = {}
+    for name, column in flat.items():
+        with in_column(name):
+            series[name] = _to_series(column, pandas)
     return pandas.DataFrame(series, index=pandas.RangeIndex(len(batch)), columns=list(series), copy=False)
 
 
@@ -30,7 +34,11 @@ def from_frame(frame: Any, nest: Nest, pandas: Any) -> Any:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise SchemaError(f"two columns of the DataFrame are named {twice!r}; rename one first")
-    return nest({name: _from_series(series, name, pandas, nest) for name, series in frame.items()}, len(frame))
+    columns = {}
+    for name, series in frame.items():
+        with in_column(name):
+            columns[name] = from_series(series, nest, pandas)
+    return nest(columns, len(frame))
 
 
 def _flatten(batch: Nested, before: str, flat: dict[str, Any]) -> None:
@@ -43,25 +51,26 @@ def _flatten(batch: Nested, before: str, flat: dict[str, Any]) -> None:
             flat[f"{before}{name}"] = column
 
 
-def _to_series(column: Column, name: str, pandas: Any) -> Any:
+def _to_series(column: Column, pandas: Any) -> Any:
     if tensors.is_tensor(column):
-        column = tensors.to_numpy(column, name)
+        column = tensors.to_numpy(column)
     if isinstance(column, Ragged) or column.ndim > 1:
         return pandas.Series(objects(rows(column)), dtype=object)
     if column.dtype.kind == "V":
-        raise SchemaError(f"column {name!r}: pandas cannot hold records of {column.dtype}; make each field a column")
+        raise SchemaError(f"pandas cannot hold records of {column.dtype}; make each field a column")
     if column.dtype.kind in "OSUT":
         return pandas.Series(column.astype(object, copy=False), dtype=object)  # else None would become NaN
     return pandas.Series(column, copy=False)
 
 
-def _from_series(series: Any, name: str, pandas: Any, nest: Nest) -> Column:
+def from_series(series: Any, nest: Nest, pandas: Any) -> Column:
+    """Return a Series as a column, by the rule of ``Batch.from_pandas``."""
     dtype = series.dtype
     if isinstance(dtype, pandas.CategoricalDtype):
         kind = dtype.categories.dtype
         if series.isna().any() and isinstance(kind, np.dtype) and kind.kind in "iub":
-            raise missing(name, int(series.isna().sum()), str(kind), f"frame[{name!r}].dropna()")
-        return _from_series(series.astype(kind), name, pandas, nest)
+            raise missing(int(series.isna().sum()), str(kind), "dropna()")
+        return from_series(series.astype(kind), nest, pandas)
     if isinstance(dtype, np.dtype):
         values: NDArray[Any] = series.to_numpy()
         return _from_objects(values, nest) if dtype.kind == "O" else values
@@ -71,7 +80,7 @@ def _from_series(series: Any, name: str, pandas: Any, nest: Nest) -> Column:
     if isinstance(numbers, np.dtype) and numbers.kind in "iubf":
         count = int(series.isna().sum())
         if count and numbers.kind != "f":
-            raise missing(name, count, str(dtype), f"frame[{name!r}].fillna(0)")
+            raise missing(count, str(dtype), "fillna(0)")
         return series.to_numpy(dtype=numbers, na_value=np.nan) if count else series.to_numpy(dtype=numbers)
     values = np.array(series, dtype=object) if isinstance(dtype, pandas.StringDtype) else np.asarray(series)
     if values.dtype.kind == "O":
@@ -87,9 +96,6 @@ def _from_objects(values: NDArray[Any], nest: Nest) -> Column:
     return values
 
 
-def missing(name: str, count: int, dtype: str, mend: str) -> SchemaError:
-    """Say that values are missing where the dtype has no sign for it."""
-    return SchemaError(
-        f"column {name!r}: {count} values are missing, and {dtype} has no sign for that; "
-        f"fill or drop them first, such as by {mend}"
-    )
+def missing(count: int, dtype: str, mend: str) -> SchemaError:
+    """Say that values are missing where the dtype has no sign for it, and what fills or drops them."""
+    return SchemaError(f"{count} values are missing, and {dtype} has no sign for that; use {mend} first")

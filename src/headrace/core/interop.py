@@ -6,13 +6,14 @@ is refused can be read in one place.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from headrace.core import arrow, frames, tensors
 from headrace.core.adopting import as_nested
 from headrace.core.errors import MissingExtraError, SchemaError
 from headrace.core.kinds import Nested
+from headrace.core.naming import in_column
 from headrace.core.ragged import Ragged
 
 if TYPE_CHECKING:
@@ -103,7 +104,8 @@ class Interop(Nested):
             SchemaError: torch has no dtype for a column, or it is ragged; it is named.
         """
         _torch("Batch.to_torch")
-        return self._of({name: _to_torch(one, name, device) for name, one in self._columns.items()}, self._length)
+        made: Self = _to_torch(self, device)
+        return made
 
     @classmethod
     def from_torch(cls, columns: Mapping[str, Any] | Nested) -> Self:
@@ -114,8 +116,8 @@ class Interop(Nested):
         Raises:
             SchemaError: NumPy has no dtype for a tensor (bfloat16); it is named.
         """
-        made: Nested = columns if isinstance(columns, Nested) else as_nested(columns, cls._of)
-        return cls._of({name: _from_torch(one, name) for name, one in made._columns.items()}, len(made))
+        made: Self = _from_torch(columns if isinstance(columns, Nested) else as_nested(columns, cls._of))
+        return made
 
 
 def _pandas(purpose: str) -> Any:
@@ -142,19 +144,25 @@ def _torch(purpose: str) -> Any:
     return torch
 
 
-def _to_torch(column: Any, name: str, device: Any) -> Any:
+def _to_torch(column: Any, device: Any) -> Any:
     if isinstance(column, Nested):
-        columns = {at: _to_torch(one, f"{name}.{at}", device) for at, one in column._columns.items()}
-        return column._of(columns, len(column))
+        return _each(column, lambda one: _to_torch(one, device))
     if isinstance(column, Ragged):
-        raise SchemaError(f"column {name!r}: torch has no ragged rows; pad them first: batch[{name!r}].pad(0)")
+        raise SchemaError("torch has no ragged rows; pad them first: batch.with_columns(...) with column.pad(0)")
     if tensors.is_tensor(column):
         return column if device is None else column.to(device)
-    return column if column.dtype.kind in "OUST" else tensors.from_array(column, name, device)
+    return column if column.dtype.kind in "OUST" else tensors.from_array(column, device)
 
 
-def _from_torch(column: Any, name: str) -> Any:
+def _from_torch(column: Any) -> Any:
     if isinstance(column, Nested):
-        columns = {at: _from_torch(one, f"{name}.{at}") for at, one in column._columns.items()}
-        return column._of(columns, len(column))
-    return tensors.to_numpy(column, name) if tensors.is_tensor(column) else column
+        return _each(column, _from_torch)
+    return tensors.to_numpy(column) if tensors.is_tensor(column) else column
+
+
+def _each(batch: Nested, function: Callable[[Any], Any]) -> Nested:
+    columns = {}
+    for name, column in batch._columns.items():
+        with in_column(name):
+            columns[name] = function(column)
+    return batch._of(columns, len(batch))

@@ -6,7 +6,7 @@ have nothing in common are refused here, where stacking would make objects of th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from headrace.core import tensors
 from headrace.core.errors import ArgumentError, SchemaError
 from headrace.core.gathering import promoted
 from headrace.core.kinds import Column, Nested, as_ragged, kind, objects, rows
+from headrace.core.naming import in_column, listed
 from headrace.core.ragged import Ragged
 
 
@@ -73,18 +74,6 @@ def _concat_nested(batches: Sequence[Nested]) -> Nested:
             raise SchemaError(f"part {number} has {listed(batch._columns)}; part 0 has {listed(first._columns)}")
     columns = {}
     for name in first._columns:
-        try:
+        with in_column(name):
             columns[name] = concat([batch._columns[name] for batch in filled])
-        except SchemaError as error:
-            raise SchemaError(f"column {name!r}: {error}") from None
     return first._of(columns, sum(map(len, filled)))
-
-
-def listed(names: Iterable[str]) -> str:
-    """Return names as a message shows them: ``columns 'a', 'b'``.
-
-    >>> listed(["a"]), listed([])
-    ("columns 'a'", 'no columns')
-    """
-    known = ", ".join(map(repr, names))
-    return f"columns {known}" if known else "no columns"

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.core import tensors
-from headrace.core.errors import KindError, SchemaError
+from headrace.core.errors import SchemaError
 from headrace.core.gathering import promoted
-from headrace.core.joining import listed
 from headrace.core.kinds import Column, objects
+from headrace.core.naming import check_name, in_column, listed
 from headrace.core.ragged import Ragged
 
 Nest: TypeAlias = Callable[[dict[str, Any], int], Any]
@@ -25,7 +25,7 @@ Nest: TypeAlias = Callable[[dict[str, Any], int], Any]
 PYTHONS: dict[type, type] = {bool: np.bool_, int: np.int64, float: np.float64, complex: np.complex128}
 """Python's own numbers, and what a column of them holds."""
 
-_ZEROS = {"b": False, "i": 0, "u": 0, "f": 0.0, "c": 0j}  # Python's own zeros, by the kind of dtype NumPy makes of them
+_RANKS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}  # kinds of numbers: each holds those before it
 
 _shape, _dtype = attrgetter("shape"), attrgetter("dtype")
 
@@ -81,24 +81,9 @@ def stack_mappings(rows: Sequence[Mapping[str, Any]], nest: Nest) -> Any:
         raise
     columns = {}
     for name, of_name in zip(names, values, strict=True):
-        try:
+        with in_column(name):
             columns[name] = stack(of_name, nest)
-        except SchemaError as error:
-            raise SchemaError(f"column {name!r}: {error}") from None
     return nest(columns, len(rows))
-
-
-def check_name(name: object) -> None:
-    """Refuse what cannot be the name of a column.
-
-    Raises:
-        KindError: The name is no text.
-        SchemaError: It is empty.
-    """
-    if not isinstance(name, str):
-        raise KindError(f"columns are named by text, not by {name!r} ({type(name).__name__})")
-    if not name:
-        raise SchemaError("a column needs a name, got an empty one")
 
 
 def _numbers(rows: Sequence[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -137,8 +122,8 @@ def weaker(pythons: NDArray[Any], dtype: np.dtype[Any]) -> np.dtype[Any]:
         SchemaError: They have no type in common, such as dates and numbers.
     """
     both = promoted([dtype, pythons.dtype])
-    weak = np.result_type(dtype, _ZEROS[pythons.dtype.kind])
-    return weak if _holds(weak, pythons) else both
+    fits = _RANKS[pythons.dtype.kind] <= _RANKS[dtype.kind] and _holds(dtype, pythons)
+    return dtype if fits else both
 
 
 def _holds(dtype: np.dtype[Any], numbers: NDArray[Any]) -> bool:

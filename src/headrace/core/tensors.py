@@ -19,7 +19,7 @@ def torch() -> Any:
 def is_tensor(value: object) -> bool:
     """Say whether a value is a torch tensor."""
     loaded = sys.modules.get("torch")
-    return loaded is not None and isinstance(value, loaded.Tensor)
+    return loaded is not None and isinstance(value, getattr(loaded, "Tensor", ()))  # () while torch is being imported
 
 
 def take(tensor: Any, indices: NDArray[np.int64]) -> Any:
@@ -43,12 +43,8 @@ def compact(tensor: Any) -> Any:
     return tensor if whole else tensor.clone()
 
 
-def to_numpy(tensor: Any, name: str) -> NDArray[Any]:
+def to_numpy(tensor: Any) -> NDArray[Any]:
     """Return the values as an array: a view where they lie in main memory, else a copy.
-
-    Args:
-        tensor: The tensor.
-        name: The column's name, for the error.
 
     Raises:
         SchemaError: NumPy has no such dtype (bfloat16).
@@ -56,16 +52,15 @@ def to_numpy(tensor: Any, name: str) -> NDArray[Any]:
     try:
         array: NDArray[Any] = tensor.detach().cpu().resolve_conj().resolve_neg().numpy()
     except TypeError as error:
-        raise SchemaError(f"column {name!r}: NumPy has no {tensor.dtype}; convert it first: tensor.float()") from error
+        raise SchemaError(f"NumPy has no {tensor.dtype}; convert it first: tensor.float()") from error
     return array
 
 
-def from_array(array: NDArray[Any], name: str, device: Any = None) -> Any:
+def from_array(array: NDArray[Any], device: Any = None) -> Any:
     """Return an array of numbers as a tensor: a view in main memory where torch allows, else a copy.
 
     Args:
         array: Numbers.
-        name: The column's name, for the error.
         device: Where the tensor shall lie; None for main memory.
 
     Raises:
@@ -77,7 +72,5 @@ def from_array(array: NDArray[Any], name: str, device: Any = None) -> Any:
     try:
         tensor = torch().from_numpy(array if fits else array.copy())
     except TypeError as error:
-        raise SchemaError(
-            f"column {name!r}: torch has no {array.dtype}; convert it first, such as by .astype(np.int64), or drop it"
-        ) from error
+        raise SchemaError(f"torch has no {array.dtype}; convert it first, such as by .astype(np.int64)") from error
     return tensor if device is None else tensor.to(device)
