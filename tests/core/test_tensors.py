@@ -46,7 +46,7 @@ def test_what_torch_cannot_share_is_copied_without_a_warning() -> None:
     ("column", "match"),
     [
         (np.zeros(1, np.longdouble), "column 'x': torch has no"),
-        (np.zeros(1, "datetime64[s]"), r"column 'x': torch has no datetime64\[s\]; convert it,"),
+        (np.zeros(1, "datetime64[s]"), r"column 'x': torch has no datetime64\[s\]; convert it first"),
         (Ragged.from_rows([[1]]), "column 'x': torch has no ragged rows; pad them first"),
         ({"y": Ragged.from_rows([[1]])}, "column 'x': column 'y'"),
     ],
