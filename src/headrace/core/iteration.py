@@ -12,7 +12,7 @@ from headrace.core.errors import StateError
 from headrace.core.flow import Cursor, Flow, State
 from headrace.core.state import identity, open_envelope
 
-_FIRST_MARK = 64
+_FIRST_MARK = 8  # steps
 _MARK_SHARE = 0.01  # of the time between two marks
 
 
@@ -86,7 +86,7 @@ class StreamIterator:
         mark = self._cursor.state()
         now = perf_counter()
         step = max(began - self._marked_at, 1e-9) / self._since
-        self._due = min(max(math.ceil((now - began) / _MARK_SHARE / step), 1), 2 * self._due)
+        self._due = min(max(math.ceil((now - began) / _MARK_SHARE / step), 1), 4 * self._due)
         self._marked_at = now
         self._mark = mark
         self._since = 0

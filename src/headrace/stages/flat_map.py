@@ -13,7 +13,7 @@ from headrace.core.callables import code_of, failure, name_of
 from headrace.core.errors import KindError, RecordError, StateError
 from headrace.core.flow import Cursor, Flow, State
 from headrace.core.state import read_state, read_whole
-from headrace.stages.iterate import refuse
+from headrace.stages.refuse import refuse
 from headrace.stages.stage import Stage, StageCursor
 
 

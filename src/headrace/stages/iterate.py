@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from headrace.core.callables import code_of, name_of
 from headrace.core.errors import ArgumentError, KindError, RecordError, StateError
 from headrace.core.flow import Cursor, State
 from headrace.core.state import read_whole
+from headrace.stages.refuse import check_arguments, refuse
 from headrace.stages.replay import ReplayCursor
 
 _LOOKED_AT = 1000  # items of a list that its identity is made of
@@ -58,7 +58,7 @@ class Iterate:
                 seed = seeds.check(seed)
                 if "rng" in kwargs:
                     raise ArgumentError("give rng= or seed=, not both: with a seed, rng is made of it")
-            _check_arguments(source, args, kwargs if seed is None else {**kwargs, "rng": None})
+            check_arguments(source, args, kwargs if seed is None else {**kwargs, "rng": None})
             code_of(source)  # now, before it runs
             return cls(source, args, kwargs, seed)
         refuse(source)
@@ -186,60 +186,9 @@ class SequenceCursor:
 _NO_ITEMS: map[Any] = map(int, ())
 
 
-def refuse(source: Any, what: str = "Stream got") -> None:
-    """Refuse what cannot be iterated again and again, or gives no items in an order.
-
-    Raises:
-        KindError: With the mend.
-    """
-    kind = type(source).__name__
-    if source is None or isinstance(source, bool | int | float | complex | np.generic):
-        raise KindError(f"{what} {source!r}, which holds no items; give an iterable, or a function that returns one")
-    if isinstance(source, str | bytes | bytearray | memoryview):
-        raise KindError(f"{what} a {kind}: its items would be single characters; a list of one text is written [text]")
-    if isinstance(source, set | frozenset):
-        raise KindError(
-            f"{what} a {kind}, which has no order that another process would repeat; give sorted(...) of it"
-        )
-    if isinstance(source, Mapping) or hasattr(source, "keys") or hasattr(source, "columns"):
-        raise KindError(
-            f"{what} a {kind}, whose items would be its names; for its columns as records: Dataset(...).stream(), "
-            "for pairs: list(....items())"
-        )
-    if hasattr(source, "__aiter__") or inspect.isawaitable(source):
-        raise KindError(f"{what} a {kind}, which is asynchronous; give a plain iterable or generator function")
-    if isinstance(source, Iterator):
-        raise KindError(
-            f"{what} a {kind}, which can be iterated once only; a stream starts again: hand over the function that "
-            "makes it, as Stream(function, *args)"
-        )
-    if isinstance(source, np.ndarray) and source.ndim == 0:
-        raise KindError(f"{what} an array of no dimensions, which holds no items")
-    if not hasattr(source, "__iter__") and not hasattr(source, "__getitem__"):
-        hint = "; for a Source: Dataset(...).stream()" if hasattr(source, "read") else ""
-        raise KindError(
-            f"{what} a {kind}, which cannot be iterated; give an iterable, or a function that makes one{hint}"
-        )
-
-
 def _is_function(source: Any) -> bool:
     """Say whether items are made by calling it; what can be iterated as it is, is not called."""
     return callable(source) and (isinstance(source, type) or not hasattr(source, "__iter__"))
-
-
-def _check_arguments(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    """Refuse arguments that the function does not take, now and not at the first item."""
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        raise KindError(f"{name_of(function)} is asynchronous; give a plain function or generator function")
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # builtins that do not tell
-        return
-    try:
-        signature.bind(*args, **kwargs)
-    except TypeError as error:
-        hint = "; with a seed it is given rng=" if "rng" in kwargs and "rng" not in signature.parameters else ""
-        raise ArgumentError(f"{name_of(function)}{signature} cannot be called as asked: {error}{hint}") from None
 
 
 def _shown(value: Any) -> str:
