@@ -33,7 +33,7 @@ from headrace.nodes.maps import BatchMap, Map, RecordMap
 from headrace.nodes.node import Context, Node
 from headrace.nodes.ordered import Ordered
 from headrace.nodes.sharded import Remainder, Sharded
-from headrace.nodes.show import chain, known_length
+from headrace.nodes.show import chain, costs_nothing, known_length
 from headrace.parts import Parts
 from headrace.stream import Stream
 
@@ -187,8 +187,8 @@ class Dataset:
     def indices(self, step: int, epoch: int = 0) -> Indices:
         """Return which source records a position holds: of a batched dataset those of batch ``step``.
 
-        Nothing is read. Several sources are numbered one after the other, as ``concat`` would; of a zip it is the
-        first one that counts.
+        Nothing is read. Several sources are numbered one after the other, as ``concat`` would, and one that comes
+        several times once; of a zip it is the first one that counts.
 
         Returns:
             Shape ``(records,)``, int64, in the order of the batch.
@@ -216,7 +216,7 @@ class Dataset:
     # Orders
 
     def _ordered(self, make: Callable[[int | None], Order], says: str, **about: bool) -> Dataset:
-        return Dataset._of(Ordered(self._node, make, says, **about))
+        return Dataset._of(_settled(Ordered(self._node, make, says, **about)))
 
     def _window(self, start: int | None, stop: int | None, step: int | None, says: str) -> Dataset:
         for value in (start, stop, step):
@@ -224,7 +224,7 @@ class Dataset:
                 operator.index(value)
         if step == 0:
             raise ArgumentError("a slice's step must not be 0")
-        return Dataset._of(divide.window(self._node, start, stop, step, says))
+        return Dataset._of(_settled(divide.window(self._node, start, stop, step, says)))
 
     def shuffle(
         self, seed: int, reshuffle: bool = True, method: Literal["auto", "explicit", "keyed"] = "auto"
@@ -312,6 +312,7 @@ class Dataset:
         >>> len(train), len(val), sorted([*train, *val]) == list(range(10))
         (8, 2, True)
         """
+        self._needs_end("split()")
         if seed is not None:
             seed = check_seed(seed)
         divided = divide.split(self._node, parts, seed, by)
@@ -325,6 +326,8 @@ class Dataset:
         >>> Dataset(name=["b", "a"], size=[1, 2]).sort_by("name")[0]
         {'name': 'a', 'size': 2}
         """
+        if costs_nothing(self._node):
+            self._needs_end("sort_by()")
         return Dataset._of(divide.sort(self._node, by, descending))
 
     def group_by(self, column: str | int) -> dict[Any, Dataset]:
@@ -333,6 +336,7 @@ class Dataset:
         >>> {kind: len(group) for kind, group in Dataset(kind=["x", "y", "x"]).group_by("kind").items()}
         {'x': 2, 'y': 1}
         """
+        self._needs_end(f"group_by({column!r})")
         return {name: Dataset._of(node) for name, node in divide.group(self._node, column).items()}
 
     def balance(self, by: str | int, length: Literal["largest", "smallest"] | int = "largest") -> Dataset:
@@ -585,7 +589,7 @@ def concat(datasets: Iterable[Dataset]) -> Dataset:
     """
     nodes = _nodes(datasets, "concat")
     check_alike(nodes, "concat")
-    return Dataset._of(Concat(nodes))
+    return Dataset._of(_settled(Concat(nodes)))
 
 
 def zip(*datasets: Dataset) -> Dataset:
@@ -620,7 +624,7 @@ def mix(
     shares = tuple(float(weight) for weight in weights) if weights is not None else (1.0,) * len(nodes)
     mixed = Mix(nodes, shares, stop)
     mixed.check()
-    return Dataset._of(mixed)
+    return Dataset._of(_settled(mixed))
 
 
 def _nodes(datasets: Iterable[Dataset], what: str) -> tuple[Node, ...]:
@@ -631,6 +635,13 @@ def _nodes(datasets: Iterable[Dataset], what: str) -> tuple[Node, ...]:
         if not isinstance(dataset, Dataset):
             raise KindError(f"{what} takes Datasets, got {type(dataset).__name__}: Dataset(...) of it first")
     return tuple(dataset._node for dataset in listed)
+
+
+def _settled(node: Ordered | Concat | Mix) -> Node:
+    """Draw the order now, where no pass is needed for it: one that cannot be drawn is answered where it is written."""
+    if costs_nothing(node):
+        _ = node.bound if isinstance(node, Ordered) else node.starts if isinstance(node, Concat) else node.mixture
+    return node
 
 
 def _whole(value: Any, name: str, least: int) -> int:

@@ -19,8 +19,6 @@ from headrace.core.shuffle import Shuffle
 from headrace.core.source import Indices
 from headrace.core.subset import Subset
 from headrace.nodes.blocks import blocks
-from headrace.nodes.joined import Zip
-from headrace.nodes.leaf import Leaf
 from headrace.nodes.node import Node
 from headrace.nodes.ordered import Ordered
 from headrace.nodes.picked import Picked
@@ -157,33 +155,14 @@ def _permutation(length: int, seed: int | None, what: str) -> Indices:
 
 def _refuse_repeats(place: Node, length: int) -> None:
     """Refuse to split where a record lies at several positions: it could land in two parts."""
-    leaves = _numbered(place)
-    if place.once and len({id(leaf.source) for leaf in leaves}) == len(leaves):
+    if place.once:
         return
-    ids = _as_one(leaves, place.ids(At(np.arange(length, dtype=np.int64))))
+    ids = place.ids(At(np.arange(length, dtype=np.int64)))
     if len(np.unique(ids)) < len(ids):
         raise OrderError(
             f"split would put the same record into two parts, since {place.words()} holds some more than once: "
             "split() first, then repeat, mix, balance or sample each part"
         )
-
-
-def _numbered(node: Node) -> list[Leaf]:
-    """Return the sources below in the order in which ``ids`` numbers their records."""
-    if isinstance(node, Leaf):
-        return [node]
-    inputs = node.inputs[:1] if isinstance(node, Zip) else node.inputs
-    return [leaf for below in inputs for leaf in _numbered(below)]
-
-
-def _as_one(leaves: list[Leaf], ids: Indices) -> Indices:
-    """Return ids in which a source that lies below several times has the numbers of its first place."""
-    begins = np.cumsum([0, *(leaf.length for leaf in leaves)])
-    first: dict[int, int] = {}
-    homes = np.array([first.setdefault(id(leaf.source), int(begins[at])) for at, leaf in enumerate(leaves)], np.int64)
-    which = np.searchsorted(begins, ids, side="right") - 1
-    numbered: Indices = ids - begins[which] + homes[which]
-    return numbered
 
 
 def _counts(parts: Mapping[str, float], length: int) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -18,6 +18,7 @@ from headrace.core.records import Columns, Records, Rows, concat, to_columns
 from headrace.core.schedule import Mixture
 from headrace.core.schema import Schema
 from headrace.core.source import Indices
+from headrace.nodes.leaf import Leaf
 from headrace.nodes.node import Context, Node
 from headrace.nodes.search import ROUNDS, search
 
@@ -29,14 +30,42 @@ class Joined:
     inputs: tuple[Node, ...]
 
     @cached_property
+    def sources(self) -> tuple[Leaf, ...]:
+        distinct: dict[int, Leaf] = {}
+        for node in self.inputs:
+            for leaf in node.sources:
+                distinct.setdefault(id(leaf.source), leaf)
+        return tuple(distinct.values())
+
+    @property
     def universe(self) -> int:
-        return sum(node.universe for node in self.inputs)
+        return sum(leaf.length for leaf in self.sources)
 
     @cached_property
-    def offsets(self) -> list[int]:
-        """The number that each input's source records begin at."""
-        starts = np.cumsum([0, *(node.universe for node in self.inputs)])
-        return [int(start) for start in starts]
+    def _numbering(self) -> list[tuple[Indices, Indices]]:
+        """For each input: where each of its sources begins in its own numbers, and how far ours are from these."""
+        begins = np.cumsum([0, *(leaf.length for leaf in self.sources)])
+        home = {id(leaf.source): int(begin) for leaf, begin in zip(self.sources, begins, strict=False)}
+        numbering = []
+        for node in self.inputs:
+            own = np.cumsum([0, *(leaf.length for leaf in node.sources)], dtype=np.int64)
+            ours = np.array([home[id(leaf.source)] for leaf in node.sources], np.int64)
+            numbering.append((own, ours - own[:-1]))
+        return numbering
+
+    def _ids_of(self, place: int, at: At) -> Indices:
+        """Return the source records under addresses of an input."""
+        ids = self.inputs[place].ids(at)
+        begins, shifts = self._numbering[place]
+        numbered: Indices = ids + (shifts[0] if len(shifts) == 1 else shifts[begins.searchsorted(ids, "right") - 1])
+        return numbered
+
+    def _owners(self, record: int) -> Iterator[tuple[int, int]]:
+        """Give each input that holds the source of a record, and the record's number there."""
+        for place, (begins, shifts) in enumerate(self._numbering):
+            for begin, end, shift in zip(begins.tolist(), begins[1:].tolist(), shifts.tolist(), strict=False):
+                if begin <= record - shift < end:
+                    yield place, record - shift
 
     @property
     def batched(self) -> bool:
@@ -53,7 +82,8 @@ class Joined:
 
     @property
     def once(self) -> bool:
-        return all(node.once for node in self.inputs)
+        apart = sum(len(node.sources) for node in self.inputs) == len(self.sources)
+        return apart and all(node.once for node in self.inputs)
 
     def inputs_order(self) -> tuple[str, ...]:
         return tuple(f"{place}: {' | '.join(node.order())}" for place, node in enumerate(self.inputs))
@@ -68,6 +98,8 @@ class Switched(Joined):
 
     def _parts(self, at: At) -> list[tuple[int, Indices, At]]:
         """Group addresses by input: its place, the rows of the result that it fills, its addresses."""
+        if not len(at.positions):
+            return []
         places, positions, epochs = self.route(at)
         grouped = np.argsort(places, kind="stable")
         which, starts = np.unique(places[grouped], return_index=True)
@@ -93,14 +125,17 @@ class Switched(Joined):
         return Columns(joined.batch.take(back), joined.structure)
 
     def ids(self, at: At) -> Indices:
+        if self.batched and len(at.positions) > 1:  # each address has many ids
+            epochs = np.broadcast_to(np.asarray(at.epochs, np.int64), at.positions.shape).tolist()
+            steps = zip(np.split(at.positions, len(at.positions)), epochs, strict=True)
+            return np.concatenate([self.ids(At(step, epoch)) for step, epoch in steps])
+        parts = [(rows, self._ids_of(place, below)) for place, rows, below in self._parts(at)]
+        if len(parts) == 1:
+            return parts[0][1]
         result = np.empty(len(at.positions), np.int64)
-        for place, rows, below in self._parts(at) if len(at.positions) else []:
-            result[rows] = self.inputs[place].ids(below) + self.offsets[place]
+        for rows, ids in parts:
+            result[rows] = ids
         return result
-
-    def owner(self, record: int) -> int:
-        """Return the place of the input that a source record belongs to."""
-        return int(np.searchsorted(self.offsets, record, side="right")) - 1
 
     def schema(self) -> Schema | None:
         return check_alike(self.inputs, self.words())
@@ -131,9 +166,11 @@ class Concat(Switched):
         return places, at.positions - self.starts[places], at.epochs
 
     def find(self, record: int, epoch: int) -> int | None:
-        place = self.owner(record)
-        found = self.inputs[place].find(record - self.offsets[place], epoch)
-        return None if found is None else int(self.starts[place]) + found
+        for place, number in self._owners(record):
+            found = self.inputs[place].find(number, epoch)
+            if found is not None:
+                return int(self.starts[place]) + found
+        return None
 
     def order(self) -> tuple[str, ...]:
         return (*self.inputs_order(), "concat")
@@ -176,12 +213,15 @@ class Mix(Switched):
         return places, positions, at.epochs if self.stop == "first" else epochs
 
     def find(self, record: int, epoch: int) -> int | None:
-        place = self.owner(record)
-        if self.stop == "longest" and not self.inputs[place].once:
+        owners = list(self._owners(record))
+        if self.stop == "longest" and not all(self.inputs[place].once for place, _ in owners):
             return search(self, record, epoch)
-        below = record - self.offsets[place]
+        found = [self._find_in(place, number, epoch) for place, number in owners]
+        return min((position for position in found if position is not None), default=None)
+
+    def _find_in(self, place: int, number: int, epoch: int) -> int | None:
         for below_epoch in islice(self.mixture.epochs(place, epoch), ROUNDS):
-            position = self.inputs[place].find(below, below_epoch)
+            position = self.inputs[place].find(number, below_epoch)
             found = None if position is None else self.mixture.find(place, position, below_epoch, epoch)
             if found is not None:
                 return found
@@ -213,8 +253,8 @@ class Zip(Joined):
         return min((length for length in lengths if length is not None), default=None)
 
     @property
-    def universe(self) -> int:
-        return self.inputs[0].universe
+    def sources(self) -> tuple[Leaf, ...]:
+        return self.inputs[0].sources
 
     def read(self, at: At, context: Context) -> Records:
         read = [node.read(at, context) for node in self.inputs]

@@ -44,6 +44,10 @@ class Leaf:
         return len(self.source)
 
     @property
+    def sources(self) -> tuple[Leaf, ...]:
+        return (self,)
+
+    @property
     def universe(self) -> int:
         return len(self.source)
 

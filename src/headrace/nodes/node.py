@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from headrace.core.address import At
 from headrace.core.buffers import Buffers
 from headrace.core.records import Records
 from headrace.core.schema import Schema
 from headrace.core.source import Indices
+
+if TYPE_CHECKING:
+    from headrace.nodes.leaf import Leaf
 
 
 @dataclass
@@ -36,6 +39,11 @@ class Node(Protocol):
         ...
 
     @property
+    def sources(self) -> tuple[Leaf, ...]:
+        """The nodes in which records lie, each once: ``ids`` number their records one source after the other."""
+        ...
+
+    @property
     def universe(self) -> int:
         """How many source records lie below; ``ids`` are in its range."""
         ...
@@ -50,7 +58,7 @@ class Node(Protocol):
         ...
 
     def ids(self, at: At) -> Indices:
-        """Return the source record under each address; several sources are numbered one after the other."""
+        """Return the source record under each address."""
         ...
 
     def find(self, record: int, epoch: int) -> int | None:
@@ -100,6 +108,10 @@ class Over:
     @property
     def length(self) -> int | None:
         return self.input.length
+
+    @property
+    def sources(self) -> tuple[Leaf, ...]:
+        return self.input.sources
 
     @property
     def universe(self) -> int:

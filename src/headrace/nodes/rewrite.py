@@ -44,13 +44,18 @@ def still(node: Node, what: str, through_repeat: bool = True) -> Node:
         return still(node.input, what)
     if node.moves() is None:
         return node
-    if isinstance(node, Map | Picked) or (isinstance(node, Ordered) and node.reorders):
+    if isinstance(node, Map | Picked) or (isinstance(node, Ordered) and _only_reorders(node)):
         return still(node.input, what, through_repeat)
     hint = f"{what} before it" + (", or use .stream().filter(...)" if what.startswith("filter") else "")
     raise OrderError(
         f"{what} would apply to other records in each epoch: {node.words()} stands on an order that differs by epoch "
         f"({node.moves()}). Write {hint}"
     )
+
+
+def _only_reorders(node: Ordered) -> bool:
+    """Say whether all records below are in it, once each: a shuffle, also one that stays the same."""
+    return node.reorders or (node.whole and not node.says.startswith("repeat("))
 
 
 def content(node: Node, place: Node) -> Node:

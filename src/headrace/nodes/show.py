@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headrace.core.errors import HeadraceError
 from headrace.nodes.joined import Joined
 from headrace.nodes.kept import Kept
 from headrace.nodes.node import Node
@@ -21,7 +22,10 @@ def known_length(node: Node) -> str:
     """Return the length as text; ``?`` where only a pass over the records could tell."""
     if not costs_nothing(node):
         return "?"
-    length = node.length
+    try:
+        length = node.length
+    except HeadraceError:  # a chain that cannot be read is shown, too; reading it says why
+        return "?"
     return "endless" if length is None else f"{length:,}"
 
 
