@@ -57,7 +57,7 @@ def main() -> None:
             data = Data(workload)
             making.make(data)
             rounds = chosen.rounds or (2 if chosen.quick else 5)
-            outcomes = contest.run(data, names, rounds, patience=3 if chosen.quick else 10, say=say)
+            outcomes = contest.run(data, names, rounds, patience=1 if chosen.quick else 10, say=say)
             tables += report.table(workload, outcomes)
             goals += report.goals(workload, outcomes)
     figures: list[str] = []

@@ -55,9 +55,9 @@ WORKLOADS = {
     )
 }
 QUICK = {
-    "images": replace(WORKLOADS["images"], records=4_100, quick=True),
-    "table": replace(WORKLOADS["table"], records=30_000, quick=True),
-    "ragged": replace(WORKLOADS["ragged"], records=4_000, quick=True),
+    "images": replace(WORKLOADS["images"], records=2_100, quick=True),
+    "table": replace(WORKLOADS["table"], records=15_000, quick=True),
+    "ragged": replace(WORKLOADS["ragged"], records=2_000, quick=True),
 }
 
 
