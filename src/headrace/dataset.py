@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from headrace.core.address import At, Order
+from headrace.core.arguments import whole
 from headrace.core.batch import Batch
 from headrace.core.callables import name_of
 from headrace.core.collate import Pad
@@ -142,9 +143,13 @@ class Dataset:
                 f"a list of records must hold integers or booleans, got {wanted.dtype} of shape {wanted.shape}"
             )
         if wanted.dtype == np.bool_:
+            if length is None:
+                raise EndlessError("a mask has a value for each record, and an endless dataset has no number of them")
             if wanted.shape != (length,):
                 raise IndexError(f"a mask of {len(wanted)} booleans for a dataset of {length}")
             return np.flatnonzero(wanted)
+        if wanted.size and int(wanted.max()) >= 2**63:  # would become a negative number, counted from the end
+            raise IndexError(f"record {wanted.max()} of a dataset of {'no end' if length is None else length}")
         wanted = wanted.astype(np.int64)
         if wanted.size and length is None and wanted.min() < 0:
             raise EndlessError(f"[{wanted.min()}] counts from the end, and an endless dataset has none")
@@ -263,20 +268,22 @@ class Dataset:
         >>> [list(Dataset(range(7)).shard(index, 3)) for index in range(3)]
         [[0, 3, 6], [1, 4], [2, 5]]
         """
-        index, count = _whole(index, "index", 0), _whole(count, "count", 1)
+        index, count = whole(index, "index", 0), whole(count, "count", 1)
         if index >= count:
             raise ArgumentError(f"shard index must be in range({count}), got {index}")
         if remainder not in ("uneven", "drop", "pad"):
             raise ArgumentError(f"remainder must be 'uneven', 'drop' or 'pad', got {remainder!r}")
+        if remainder == "pad" and self._node.batched:
+            raise ArgumentError("remainder='pad' marks records, not whole batches: shard() before batch()")
         return Dataset._of(Sharded(self._node, index, count, remainder))
 
     def take(self, n: int) -> Dataset:
         """Return the first ``n`` records, or all if there are fewer."""
-        return self._window(None, _whole(n, "n", 0), None, f"take({n})")
+        return self._window(None, whole(n, "n", 0), None, f"take({n})")
 
     def skip(self, n: int) -> Dataset:
         """Return all but the first ``n`` records."""
-        return self._window(_whole(n, "n", 0), None, None, f"skip({n})")
+        return self._window(whole(n, "n", 0), None, None, f"skip({n})")
 
     def repeat(self, times: int | None = None) -> Dataset:
         """Return the records several times over; a shuffle below draws a new order each time.
@@ -288,7 +295,7 @@ class Dataset:
         [0, 1, 0, 1]
         """
         if times is not None:
-            times = _whole(times, "times", 0)
+            times = whole(times, "times", 0)
         return self._ordered(partial(Repeat, times=times), f"repeat({'' if times is None else times})", whole=True)
 
     def split(self, *, seed: int | None = None, by: str | int | None = None, **parts: float) -> Parts:
@@ -359,7 +366,7 @@ class Dataset:
         if length in ("largest", "smallest"):
             each = (max if length == "largest" else min)(len(group) for group in groups)
         else:
-            each = _whole(length, "length (a number, 'largest' or 'smallest')", 1)
+            each = whole(length, "length (a number, 'largest' or 'smallest')", 1)
         nodes = tuple(group._node for group in groups)
         return Dataset._of(Mix(nodes, (1.0,) * len(nodes), "longest", each))
 
@@ -375,7 +382,7 @@ class Dataset:
         >>> len(set(Dataset(range(100)).sample(10, seed=0)))
         10
         """
-        return Dataset._of(divide.sample(self._node, _whole(n, "n", 0), check_seed(seed), weights, replace))
+        return Dataset._of(divide.sample(self._node, whole(n, "n", 0), check_seed(seed), weights, replace))
 
     # Functions
 
@@ -519,7 +526,7 @@ class Dataset:
         [array([0, 1]), array([2, 3]), array([4])]
         """
         check_collate(pad, collate)
-        return Dataset._of(Batched(self._node, _whole(size, "batch size", 1), bool(drop_remainder), collate, pad))
+        return Dataset._of(Batched(self._node, whole(size, "batch size", 1), bool(drop_remainder), collate, pad))
 
     def stream(self, epochs: int | None = 1) -> Stream:
         """Cross over to the sequential layer: the records, or batches, in order, with a state to resume from.
@@ -532,7 +539,7 @@ class Dataset:
         (array([0, 1]), 1)
         """
         if epochs is not None:
-            epochs = _whole(epochs, "epochs", 0)
+            epochs = whole(epochs, "epochs", 0)
         return Stream._of(Crossing(self._node, epochs))
 
     def list(self) -> list[Any]:
@@ -644,20 +651,8 @@ def _settled(node: Ordered | Concat | Mix) -> Node:
     return node
 
 
-def _whole(value: Any, name: str, least: int) -> int:
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        number = operator.index(value)
-    except TypeError:
-        raise KindError(f"{name} must be a whole number, got {value!r}") from None
-    if number < least:
-        raise ArgumentError(f"{name} must be {least} or more, got {number}")
-    return number
-
-
 def _epoch(value: Any) -> int:
-    return _whole(value, "epoch", 0)
+    return whole(value, "epoch", 0)
 
 
 def _slice_text(key: slice) -> str:

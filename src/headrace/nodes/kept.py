@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.core import fingerprint
 from headrace.core.address import At
 from headrace.core.bitmap import Bitmap
-from headrace.core.callables import failure, name_of
+from headrace.core.callables import code_of, failure, name_of
 from headrace.core.errors import EndlessError, RecordError, SchemaError
 from headrace.core.records import Records, to_columns
 from headrace.core.source import Indices
@@ -41,6 +40,9 @@ class Kept(Over):
     batches: bool = False
     _memo: dict[str, Bitmap] = field(default_factory=dict, repr=False)
     _lock: Any = field(default_factory=Lock, repr=False)
+
+    def __post_init__(self) -> None:
+        code_of(self.predicate)  # asked for before it runs: what it closes over may change then
 
     @property
     def bitmap(self) -> Bitmap:
@@ -112,7 +114,7 @@ class Kept(Over):
         return (*self.input.order(), f"filter keeps {kept.count} of {kept.length} {kept.digest}")
 
     def code(self) -> tuple[str, ...]:
-        return (*self.input.code(), f"{self.words()} {fingerprint.of_function(self.predicate)}")
+        return (*self.input.code(), f"{self.words()} {code_of(self.predicate)}")
 
     def words(self) -> str:
         return f"filter({name_of(self.predicate)})"

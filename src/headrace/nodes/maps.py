@@ -9,15 +9,17 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
-from headrace.core import fingerprint
 from headrace.core.address import At
-from headrace.core.callables import failure, name_of
+from headrace.core.callables import code_of, failure, name_of
 from headrace.core.errors import HeadraceError, RecordError, SchemaError
 from headrace.core.records import Records, Rows, to_columns, wrap
 from headrace.core.rowgenerator import RowGenerator
 from headrace.core.seeds import KeyedGenerator, key
 from headrace.core.source import Indices
-from headrace.nodes.node import Context, Over
+from headrace.nodes.batched import Batched
+from headrace.nodes.node import Context, Node, Over
+from headrace.nodes.picked import Picked
+from headrace.nodes.sharded import Sharded
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +39,9 @@ class Map(Over, ABC):
 
     kind: ClassVar[str]
 
+    def __post_init__(self) -> None:
+        code_of(self.function)  # asked for before it runs: what it closes over may change then
+
     @abstractmethod
     def read(self, at: At, context: Context) -> Records:
         """Return what the function makes of the records below."""
@@ -49,13 +54,16 @@ class Map(Over, ABC):
         return None
 
     def code(self) -> tuple[str, ...]:
-        return (*self.input.code(), f"{self.words()} {fingerprint.of_function(self.function)}")
+        return (*self.input.code(), f"{self.words()} {code_of(self.function)}")
 
     def _fail(self, at: At, row: int, error: Exception) -> NoReturn:
         """Say on which record, where and in which step the user's function failed."""
-        one = At(at.positions[row : row + 1], at.epochs if isinstance(at.epochs, int) else at.epochs[row : row + 1])
-        epoch = at.epochs if isinstance(at.epochs, int) else int(at.epochs[row])
-        where = f"record {int(self.input.ids(one)[0])} (epoch {epoch}, position {int(at.positions[row])})"
+        epoch, position = _each(at)[row], int(at.positions[row])
+        ids = self.input.ids(At(at.positions[row : row + 1], epoch))
+        if self.batched:
+            where = f"batch {position} of epoch {epoch}, {_some(ids)}"
+        else:
+            where = f"record {int(ids[0])} (epoch {epoch}, position {position})"
         raise RecordError(failure(self.words(), self.function, where, error)) from error
 
 
@@ -73,7 +81,7 @@ class RecordMap(Map):
                     made.append(self.function(row))
             else:
                 generator = KeyedGenerator(self.seed, "map", self.place)
-                for row, epoch, position in zip(rows, _each(at), at.positions.tolist(), strict=True):
+                for row, epoch, position in zip(rows, _each(at), _keys(self.input, at).tolist(), strict=True):
                     made.append(self.function(row, generator.at(epoch, position)))
         except Exception as error:
             self._fail(at, len(made), error)
@@ -86,6 +94,8 @@ class BatchMap(Map):
     kind = "map_batches"
 
     def read(self, at: At, context: Context) -> Records:
+        if not len(at.positions):
+            return Rows([])  # no function is asked what it makes of nothing
         batch = to_columns(self.input.read(at, context)).unwrap()
         try:
             if self.seed is None:
@@ -108,6 +118,21 @@ class BatchMap(Map):
                 "for each; use filter() to leave records out, stream().flat_map() to make several of one"
             )
         return columns
+
+
+def _keys(node: Node, at: At) -> Indices:
+    """Return what keys the random numbers of each item: its position, or, of a batch, that of its first record.
+
+    The position is that before a shard: two readers number their batches alike, and would draw the same for both.
+    """
+    while isinstance(node, Map | Picked):
+        node = node.input
+    if not isinstance(node, Batched):
+        return at.positions
+    first = at.positions * node.size
+    if not isinstance(node.input, Sharded):
+        return first
+    return first * node.input.count + (node.input.base + node.input.index)
 
 
 def _each(at: At) -> list[int]:
