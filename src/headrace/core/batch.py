@@ -60,11 +60,9 @@ class Batch(Interop):
             KindError: A record is no mapping.
         """
         records = list(rows)
-        for number, record in enumerate(records):
-            if not isinstance(record, Mapping):
-                raise KindError(
-                    f"row {number} is a {type(record).__name__}; from_rows needs mappings of names to values"
-                )
+        if not all(issubclass(kind, Mapping) for kind in set(map(type, records))):
+            number, other = next((at, row) for at, row in enumerate(records) if not isinstance(row, Mapping))
+            raise KindError(f"row {number} is a {type(other).__name__}; from_rows needs mappings of names to values")
         return stacking.stack_mappings(records, Batch._of) if records else Batch._of({}, 0)
 
     def keys(self) -> KeysView[str]:
