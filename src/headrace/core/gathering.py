@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -64,16 +65,36 @@ def padded(values: NDArray[Any], starts: Indices, stops: Indices, length: int, v
     Raises:
         ArgumentError: The dtype cannot hold ``value``.
     """
-    filler = _filler(value, values.dtype)
+    plain = type(value) in (bool, int, float)
+    filler = _known_filler(repr(value), value, values.dtype) if plain else _filler(value, values.dtype)
     shape = (len(starts), length, *values.shape[1:])
     out = np.zeros(shape, values.dtype) if _is_zero(filler) else np.full(shape, filler, values.dtype)
     if length <= _NARROW:
         inside = np.arange(length) < (stops - starts)[:, None]
         out[inside] = joined(values, starts, stops)[0]
         return out
-    for row, start, stop in zip(out, starts.tolist(), stops.tolist(), strict=True):
-        row[: stop - start] = values[start:stop]
+    if values.dtype == object or not values.flags.c_contiguous or not out.size or not len(values):
+        for row, start, stop in zip(out, starts.tolist(), stops.tolist(), strict=True):
+            row[: stop - start] = values[start:stop]
+    else:
+        _copy_rows(values, starts, stops, out)
     return out
+
+
+def _copy_rows(values: NDArray[Any], starts: Indices, stops: Indices, out: NDArray[Any]) -> None:
+    """Copy rows as bytes: a slice of a memoryview costs half of what one of an array does."""
+    item, width = values.nbytes // len(values), out.nbytes // len(out)
+    source = values.reshape(-1).view(np.uint8).data
+    target = out.reshape(-1).view(np.uint8).data
+    place = 0
+    for start, stop in zip((starts * item).tolist(), (stops * item).tolist(), strict=True):
+        target[place : place + stop - start] = source[start:stop]
+        place += width
+
+
+@lru_cache(maxsize=64)
+def _known_filler(_: str, value: Any, dtype: np.dtype[Any]) -> Any:  # told apart by their text: 0.0 and -0.0 are equal
+    return _filler(value, dtype)
 
 
 def _filler(value: Any, dtype: np.dtype[Any]) -> Any:

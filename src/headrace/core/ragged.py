@@ -177,6 +177,14 @@ class Ragged:
             raise ArgumentError(f"cannot pad to a length of {length}: the longest row has {longest}")
         return gathering.padded(self._values, starts, stops, longest if length is None else length, value)
 
+    def _pad_taken(self, indices: Indices, value: Any) -> tuple[NDArray[Any], Indices]:
+        """Return ``pad(value, indices=indices)`` of row numbers known to be right, and the rows' lengths."""
+        starts = self._offsets.take(indices)
+        stops = self._offsets.take(indices + 1)
+        lengths = stops - starts
+        longest = int(lengths.max(initial=0))
+        return gathering.padded(self._values, starts, stops, longest, value), lengths
+
     @classmethod
     def concat(cls, parts: Sequence[Ragged]) -> Ragged:
         """Return the rows of several, one after the other; a copy. Their dtypes are promoted to a common one.

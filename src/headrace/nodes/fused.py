@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from headrace.core.address import At
 from headrace.core.batch import Batch
@@ -12,7 +13,7 @@ from headrace.core.ragged import Ragged
 from headrace.core.records import Columns
 from headrace.core.source import Indices
 from headrace.nodes.kept import Kept
-from headrace.nodes.leaf import Leaf, gather
+from headrace.nodes.leaf import Leaf, gather_column
 from headrace.nodes.node import Context, Node
 from headrace.nodes.ordered import Ordered
 from headrace.nodes.sharded import Sharded
@@ -41,21 +42,24 @@ def padded_read(node: Node, at: At, pad: Pad, context: Context) -> Columns | Non
         return None
     leaf, indices = found
     columns = leaf.columns
-    if columns is None or any(isinstance(column, Batch) for column in columns.values()):
+    fills = None if columns is None else _fills(columns, pad)
+    if columns is None or fills is None:
         return None
-    fills = {name: pad for name, column in columns.items() if isinstance(column, Ragged)}
-    if isinstance(pad, Mapping):
-        if any(not isinstance(columns._columns.get(name), Ragged) for name in pad):
-            return None  # a wrong name, or a dense column: collate has the answer
-        fills = dict(pad)
-    rest = Batch._of({name: column for name, column in columns.items() if name not in fills}, len(columns))
-    filled = dict(gather(rest, indices, context.buffers, id(leaf)).items())
+    filled: dict[str, Column] = {}
     lengths: dict[str, Column] = {}
-    for name, fill in fills.items():
-        ragged = columns[name]
-        filled[name] = ragged.pad(fill, indices=indices)
-        lengths[name] = ragged.offsets[indices + 1] - ragged.offsets[indices]
-    in_order = {name: filled[name] for name in columns}
-    return with_lengths(
-        in_order, {name: lengths[name] for name in in_order if name in lengths}, leaf.structure, len(indices)
-    )
+    for name, column in columns.items():
+        if name in fills and isinstance(column, Ragged):
+            filled[name], lengths[name] = column._pad_taken(indices, fills[name])
+        else:
+            filled[name] = gather_column(column, indices, context.buffers, (id(leaf), name))
+    return with_lengths(filled, lengths, leaf.structure, len(indices))
+
+
+def _fills(columns: Batch, pad: Pad) -> Mapping[str, Any] | None:
+    """Return what each column is filled up with; None where ``collate`` knows better: a wrong name, a dense column."""
+    if isinstance(pad, Mapping):
+        ragged = all(isinstance(columns._columns.get(name), Ragged) for name in pad)
+        return pad if ragged else None
+    if any(isinstance(column, Batch) for column in columns.values()):
+        return None
+    return {name: pad for name, column in columns.items() if isinstance(column, Ragged)}
