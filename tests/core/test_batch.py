@@ -93,7 +93,7 @@ def test_it_is_like_a_mapping_of_names_and_a_sequence_of_rows() -> None:
 
 
 def test_one_row_is_a_dict_of_pythons_own_values() -> None:
-    assert XY[1] == XY[-2] == XY[np.int8(1)] == {"x": 20, "y": 2.0}
+    assert XY[1] == XY[-2] == XY[np.int8(1)] == XY[np.array(1)] == {"x": 20, "y": 2.0}
     assert type(XY[1]["x"]) is int
 
 

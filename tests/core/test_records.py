@@ -6,6 +6,7 @@ from collections import OrderedDict, namedtuple
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,6 +63,10 @@ def test_wrapping_checks_the_length_that_is_needed() -> None:
             wrap(value, 3)
     with pytest.raises(KindError, match="was a return forgotten"):
         wrap(None)
+
+
+def test_what_becomes_a_batch_is_wrapped_as_one() -> None:
+    assert wrap([{"x": 1}, {"x": 2}]).unwrap() == wrap(pd.DataFrame({"x": [1, 2]})).unwrap() == Batch({"x": [1, 2]})
 
 
 def test_what_a_record_is() -> None:

@@ -116,7 +116,7 @@ class Batch(Interop):
             raise KindError(f"give several names or numbers as a list: batch[{list(key)!r}]")
         if isinstance(key, list) and key and all(isinstance(name, str) for name in key):
             return self.select(*key)
-        if hasattr(key, "__len__") or isinstance(key, np.ndarray):
+        if hasattr(key, "__len__") and getattr(key, "ndim", True):
             return kinds.take(self, positions(key, self._length))
         return kinds.row(self, checked(key, self._length))
 

@@ -135,7 +135,7 @@ class Ragged:
             if step != 1:
                 return self._take(np.arange(start, stop, step))
             return Ragged._of(self._values, self._offsets[start : max(start, stop) + 1])
-        if hasattr(key, "__len__"):
+        if hasattr(key, "__len__") and getattr(key, "ndim", True):
             return self._take(positions(key, len(self)))
         row = checked(key, len(self))
         return self._values[self._offsets[row] : self._offsets[row + 1]]

@@ -140,7 +140,8 @@ def wrap(value: Any, length: int | None = None) -> Columns:
     """Return what a user gave as columns: the inverse of ``Columns.unwrap``.
 
     Args:
-        value: A Batch or a mapping of columns, a tuple of columns, or one column.
+        value: A Batch or a mapping of columns (or what becomes a Batch as a column: a DataFrame, an Arrow table, a
+            list of mappings), a tuple of columns, or one column.
         length: The number of rows there must be, if it is known.
 
     >>> wrap(([1, 2], [3, 4])).structure, wrap({"x": [1, 2]}).batch["x"]
@@ -159,7 +160,8 @@ def wrap(value: Any, length: int | None = None) -> Columns:
     elif value is None:
         raise KindError("columns are needed here, got None; was a return forgotten?")
     else:
-        wrapped = Columns(Batch({"value": value}, length), "value")
+        column = columns.as_column(value)  # of a DataFrame, an Arrow table, a list of mappings: a Batch
+        wrapped = Columns(column) if isinstance(column, Batch) else Columns(Batch({"value": column}, length), "value")
     if length is not None and len(wrapped) != length:
         raise SchemaError(f"{length} rows are needed, got {len(wrapped)}")
     return wrapped
