@@ -25,8 +25,8 @@ from headrace.core.source import Indices
 Permute: TypeAlias = Callable[[Key, int, int], Indices]
 
 
-EXPLICIT_10 = [8, 5, 6, 4, 2, 0, 3, 1, 9, 7]
-EXPLICIT_LAST = [2, 9, 7, 8, 3, 6, 5, 1, 4, 0]
+EXPLICIT_10 = [2, 8, 5, 0, 6, 4, 1, 3, 7, 9]
+EXPLICIT_LAST = [5, 6, 1, 2, 3, 7, 8, 0, 4, 9]
 KEYED = {
     2: [1, 0, 0, 0],
     3: [0, 2, 2, 1],
