@@ -84,9 +84,21 @@ def write_synced(path: Path, content: bytes) -> Path:
     return path
 
 
+def make_folders(*paths: Path) -> None:
+    """Make folders that are not there yet, with those above them, so that they survive a power cut."""
+    for path in paths:
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+        path.mkdir(parents=True, exist_ok=True)
+        for folder in reversed(missing):
+            sync_folder(folder.parent)
+
+
 def sync_folder(path: Path) -> None:
-    """Bring a folder's entries to disk, so that names survive a power cut."""
-    folder = os.open(path, os.O_RDONLY)
+    """Bring a folder's entries to disk, so that names survive a power cut; as far as this user may."""
+    try:
+        folder = os.open(path, os.O_RDONLY)
+    except PermissionError:  # such as of /home, in which a first store was made
+        return
     try:
         os.fsync(folder)
     except OSError as error:

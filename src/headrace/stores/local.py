@@ -29,8 +29,11 @@ from pathlib import Path
 from headrace.core.errors import ArgumentError, ExistsError, StoreError
 from headrace.stores import names
 from headrace.stores.catalog import Catalog
-from headrace.stores.disk import appear, is_held, let_go, speaking, sync_folder, take_lock, write_synced
+from headrace.stores.disk import appear, is_held, let_go, make_folders, speaking, sync_folder, take_lock, write_synced
 from headrace.stores.manifest import Manifest, Part
+
+_TOUCHED = "touched"
+"""A file in which a writer notes the parts that it is about to move, so that the next one can tidy up after it."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,7 @@ class Folder:
         """
         stage = self.root / "tmp" / uuid.uuid4().hex
         with speaking(self.root):
-            for folder in ("tmp", "objects", "datasets"):
-                (self.root / folder).mkdir(parents=True, exist_ok=True)
+            make_folders(*(self.root / folder for folder in ("tmp", "objects", "datasets")))
             with self._locked():
                 self._clear()
                 stage.mkdir()
@@ -84,8 +86,8 @@ class Folder:
         for stage in (self.root / "tmp").iterdir():
             if is_held(stage / "lock"):
                 continue
-            with suppress(OSError, ValueError):  # no list: it died before any part was moved
-                self._drop(json.loads((stage / "placing").read_bytes()))
+            with suppress(FileNotFoundError, ValueError):  # it died before it touched any part
+                self._drop(json.loads((stage / _TOUCHED).read_bytes()), stage)
             shutil.rmtree(stage, ignore_errors=True)
 
     def publish(self, stage: Path, draft: Manifest, taking: bool = False) -> Manifest:
@@ -112,7 +114,7 @@ class Folder:
                 self._place(stage, manifest.parts)
                 self._name(stage, path, manifest)
             except BaseException:
-                self._drop(part.digest for part in manifest.parts)
+                self._drop((part.digest for part in manifest.parts), stage)
                 raise
             return manifest
 
@@ -139,7 +141,7 @@ class Folder:
 
     def _place(self, stage: Path, parts: tuple[Part, ...]) -> None:
         """Move prepared parts to where readers look for them, after noting which, in case of a crash."""
-        (stage / "placing").write_text(json.dumps([part.digest for part in parts]))
+        (stage / _TOUCHED).write_text(json.dumps([part.digest for part in parts]))
         for part in parts:
             place = self.catalog.objects / part.digest
             if place.exists() and self.catalog.misfits(part):  # what is there is damaged: this mends it
@@ -180,29 +182,34 @@ class Folder:
         path = self.catalog.path(id, version)
         if not path.exists():
             raise self.catalog.missing(id, version)
+        gone = self.root / "tmp" / uuid.uuid4().hex
         with speaking(self.root), self._locked():
             going = [path, *self.catalog.all_kept(id, version)]
             digests: set[str] = set()
             for manifest in going:
                 with suppress(StoreError):
                     digests.update(part.digest for part in self.catalog.read(manifest).parts)
+            gone.mkdir(parents=True)
+            (gone / _TOUCHED).write_text(json.dumps(sorted(digests)))
             for manifest in going:
                 manifest.unlink(missing_ok=True)
+            sync_folder(path.parent)
+            self._drop(digests, gone)
             for folder in (path.parent / ".replaced", path.parent):
                 with suppress(OSError):  # what belongs to other versions is in there
                     folder.rmdir()
-            self._drop(digests)
+            shutil.rmtree(gone, ignore_errors=True)
 
-    def _drop(self, digests: Iterable[str]) -> None:
-        """Take away those parts that no manifest refers to; under the store's lock."""
+    def _drop(self, digests: Iterable[str], gone: Path) -> None:
+        """Move those parts away that no manifest refers to; under the store's lock.
+
+        They are moved before they are deleted, so that half a part never lies among the whole ones.
+        """
         used: set[str] = set()
         for _, manifest in self.catalog.everything():
             if isinstance(manifest, StoreError):
                 return
             used.update(part.digest for part in manifest.parts)
-        gone = self.root / "tmp" / uuid.uuid4().hex  # moved first: half a part must never lie among the whole ones
-        gone.mkdir()
         for digest in set(digests) - used:
             with suppress(FileNotFoundError):
-                os.rename(self.catalog.objects / digest, gone / digest)
-        shutil.rmtree(gone, ignore_errors=True)
+                os.rename(self.catalog.objects / digest, gone / f"{digest}.gone")
