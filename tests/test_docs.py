@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if "_build" not in page.parts]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+NEEDS_TORCH = re.compile(r"import torch$|= .*to_torch\(\)$", flags=re.MULTILINE)
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -54,7 +55,15 @@ def of_page(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=of_page)
+def runnable(files: list[Path]) -> list[object]:
+    """Return files as parameters, marked by what they need."""
+    return [
+        pytest.param(file, id=of_page(file), marks=[pytest.mark.torch] if NEEDS_TORCH.search(file.read_text()) else [])
+        for file in files
+    ]
+
+
+@pytest.mark.parametrize("page", runnable(PAGES))
 def test_the_code_on_a_page_runs_and_prints_what_it_says(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,7 +77,7 @@ def test_the_code_on_a_page_runs_and_prints_what_it_says(
         example.evaluate()
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=of_page)
+@pytest.mark.parametrize("example", runnable(EXAMPLES))
 def test_an_example_runs(example: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", str(example)], cwd=tmp_path, capture_output=True, text=True, check=False
