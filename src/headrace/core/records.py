@@ -14,6 +14,7 @@ from headrace.core import columns
 from headrace.core.batch import Batch
 from headrace.core.errors import ArgumentError, KindError, SchemaError
 from headrace.core.kinds import Column
+from headrace.core.owning import all_owned, holds_objects
 from headrace.core.schema import Schema, Structure
 
 
@@ -65,16 +66,22 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Records as Python objects, as a source or a map gave them."""
+    """Records as Python objects, as a source or a map gave them.
+
+    Args:
+        records: The objects.
+        shared: Whether their source holds on to them, so that ``rows`` gives copies.
+    """
 
     records: list[Any]
+    shared: bool = False
 
     def __len__(self) -> int:
         return len(self.records)
 
     def rows(self) -> list[Any]:
-        """Return the records; the list itself."""
-        return self.records
+        """Return the records, the caller's own: arrays and containers may be written to (see ``owning.owned``)."""
+        return all_owned(self.records) if self.shared else self.records
 
 
 Records: TypeAlias = Columns | Rows
@@ -89,7 +96,12 @@ def to_columns(records: Records) -> Columns:
     Raises:
         SchemaError: The records are of different kinds, or differ in their names; the first that does is named.
     """
-    return records if isinstance(records, Columns) else stacked(records.records)
+    if isinstance(records, Columns):
+        return records
+    columns = stacked(records.records)  # a copy, except of what became a column of objects
+    if records.shared and any(map(holds_objects, columns.batch.values())):
+        return stacked(records.rows())
+    return columns
 
 
 def stacked(rows: Sequence[Any]) -> Columns:

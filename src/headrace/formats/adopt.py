@@ -53,9 +53,11 @@ def _column(column: Any, place: int) -> Any:
 def _adopt_one(data: Any) -> Source:
     if isinstance(data, Batch):
         return Arrays(data)
-    if _is_frame(data, "DataFrame"):
+    if _is_a(data, "pandas", "DataFrame"):
         return Arrays(Batch.from_pandas(data))
-    if _is_frame(data, "Series"):
+    if _is_a(data, "pyarrow", "Table") or _is_a(data, "pyarrow", "RecordBatch"):
+        return Arrays(Batch.from_arrow(data))
+    if _is_a(data, "pandas", "Series"):
         return Arrays.of({"value": data.to_numpy()}, "value")
     if isinstance(data, Mapping):
         if not data:
@@ -78,8 +80,9 @@ def _adopt_one(data: Any) -> Source:
     raise KindError(f"{_kind(data)} cannot be read in any order; {_mend(data)}")
 
 
-def _is_frame(data: Any, name: str) -> bool:
-    return type(data).__module__.split(".")[0] == "pandas" and type(data).__name__ == name
+def _is_a(data: Any, package: str, name: str) -> bool:
+    """Say whether it is of a class, or of one made from it, without importing the package."""
+    return any(kind.__name__ == name and kind.__module__.partition(".")[0] == package for kind in type(data).__mro__)
 
 
 def _kind(data: Any) -> str:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from headrace.core import columns as column_of
 from headrace.core import fingerprint
 from headrace.core.batch import Batch
-from headrace.core.errors import KindError
 from headrace.core.ragged import Ragged
 from headrace.core.schema import Structure
 from headrace.core.source import Indices
@@ -37,13 +35,9 @@ class Arrays:
 
         Raises:
             SchemaError: The columns differ in length; the message names each length.
+            KindError: Something cannot be a column, such as a masked array, whose mask would be lost; it is named.
         """
-        for name, column in columns.items():
-            if isinstance(column, np.ma.MaskedArray):
-                raise KindError(
-                    f"column {name!r} is a masked array, whose mask would be lost: fill it first (.filled())"
-                )
-        return cls(Batch({name: column_of.as_column(column) for name, column in columns.items()}), structure)
+        return cls(Batch(columns), structure)
 
     def __len__(self) -> int:
         return len(self.batch)
@@ -64,9 +58,8 @@ class Arrays:
     def files(self) -> dict[str, str]:
         """Return size and time of each file that a column is mapped from."""
         stamps = {}
-        for _, column in self.batch.items():
-            path = _path(column)
-            if path is not None and os.path.exists(path):
+        for path in _paths(self.batch):
+            if os.path.exists(path):
                 about = os.stat(path)
                 stamps[path] = f"{about.st_size}:{about.st_mtime_ns}"
         return stamps
@@ -93,10 +86,16 @@ def _spaced(length: int) -> list[int]:
     return sorted({*np.linspace(0, length - 1, num=16, dtype=np.int64).tolist()}) if length else []
 
 
-def _path(column: Any) -> str | None:
-    """Return the file that an array is mapped from, through views of it."""
+def _paths(column: Any) -> Iterator[str]:
+    """Give the files that a column is mapped from, through views of it."""
+    if isinstance(column, Batch):
+        for inner in column.values():
+            yield from _paths(inner)
+    elif isinstance(column, Ragged):
+        yield from _paths(column.values)
+        yield from _paths(column.offsets)
     while isinstance(column, np.ndarray):
         if isinstance(column, np.memmap) and column.filename is not None:
-            return os.fspath(column.filename)
+            yield os.fspath(column.filename)
+            return
         column = column.base
-    return None

@@ -18,6 +18,8 @@ from headrace.core.source import Indices
 class Sequence:
     """Anything with ``__len__`` and ``__getitem__`` as a source; its records stay the objects that they are.
 
+    Arrays, tensors, and dicts, lists and tuples of them are handed out as copies, objects of other classes as they are.
+
     A method ``__getitems__`` that takes a list of indices, where there is one, is asked for many at once.
     """
 
@@ -35,7 +37,7 @@ class Sequence:
                 raise RecordError(
                     f"{self.words()}.__getitems__ was asked for {len(wanted)} records, returned {len(got)}"
                 )
-            return Rows(got)
+            return Rows(got, shared=True)
         rows: list[Any] = []
         try:
             for index in wanted:
@@ -45,7 +47,7 @@ class Sequence:
                 f"{self.words()} failed to give record {wanted[len(rows)]} of {len(self)}: "
                 f"{type(error).__name__}: {error}"
             ) from error
-        return Rows(rows)
+        return Rows(rows, shared=True)
 
     def fingerprint(self) -> str:
         return self._fingerprint

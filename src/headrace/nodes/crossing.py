@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -215,7 +215,7 @@ class _CrossingCursor:
 
     def _alike(self, item: Any) -> Any:
         """Make sure that every batch has the columns of those before it."""
-        if type(item) is Batch:
+        if isinstance(item, Batch | Mapping):
             names: Any = item.keys()
         elif type(item) is tuple:
             names = len(item)

@@ -14,6 +14,7 @@ from headrace.core.address import At
 from headrace.core.batch import Batch
 from headrace.core.buffers import Buffers
 from headrace.core.errors import ColumnError, HeadraceError, RecordError, SchemaError
+from headrace.core.owning import own_objects
 from headrace.core.records import Columns, Records, Rows
 from headrace.core.schema import Schema, Structure
 from headrace.core.source import Indices, Source
@@ -90,6 +91,7 @@ class Leaf:
         batch = got if isinstance(got, Batch) else Batch(got)
         if len(batch) != rows:
             raise SchemaError(f"{self.words()}: read was asked for {rows} records and returned {len(batch)}")
+        batch = Batch._of({name: _writable(column) for name, column in batch.items()}, rows)
         if self.names is None:
             return batch
         for name in self.names:
@@ -99,7 +101,8 @@ class Leaf:
 
     def _where(self, at: At, error: Exception) -> str:
         which = ", ".join(map(str, at.positions[:5].tolist())) + (", ..." if len(at.positions) > 5 else "")
-        return f"{self.words()} failed to read records {which}: {type(error).__name__}: {error}"
+        records = "record" if len(at.positions) == 1 else "records"
+        return f"{self.words()} failed to read {records} {which}: {type(error).__name__}: {error}"
 
     def ids(self, at: At) -> Indices:
         return at.positions
@@ -146,6 +149,13 @@ class Leaf:
         return {"source": self.source, "names": self.names}  # not the columns that are open here
 
 
+def _writable(column: Any) -> Any:
+    """Return a column that its reader may write to; of others than arrays and nested ones that is the source's part."""
+    if isinstance(column, Batch):
+        return Batch._of({name: _writable(inner) for name, inner in column.items()}, len(column))
+    return column if not isinstance(column, np.ndarray) or column.flags.writeable else column.copy()
+
+
 def gather(columns: Batch, indices: Indices, buffers: Buffers, key: object) -> Batch:
     """Take rows of every column.
 
@@ -158,12 +168,16 @@ def gather(columns: Batch, indices: Indices, buffers: Buffers, key: object) -> B
     Returns:
         A Batch of ``k`` rows, the caller's own.
     """
-    taken: dict[str, Any] = {}
-    for name, column in columns.items():
-        if type(column) is np.ndarray and column.flags.c_contiguous and column.dtype != object:
-            taken[name] = buffers.take((key, name), column, indices)
-        elif isinstance(column, Batch):
-            taken[name] = gather(column, indices, buffers, (key, name))
-        else:
-            taken[name] = column_of.take(column, indices)
+    taken = {name: gather_column(column, indices, buffers, (key, name)) for name, column in columns.items()}
     return Batch._of(taken, len(indices))
+
+
+def gather_column(column: Any, indices: Indices, buffers: Buffers, key: object) -> Any:
+    """Take rows of one column; see ``gather``."""
+    if type(column) is np.ndarray and column.flags.c_contiguous and column.dtype != object:
+        return buffers.take(key, column, indices)
+    if isinstance(column, Batch):
+        return gather(column, indices, buffers, key)
+    if isinstance(column, np.ndarray) and column.dtype == object:
+        return own_objects(column_of.take(column, indices))
+    return column_of.take(column, indices)

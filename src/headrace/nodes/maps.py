@@ -12,6 +12,7 @@ import numpy as np
 from headrace.core.address import At
 from headrace.core.callables import code_of, failure, name_of
 from headrace.core.errors import HeadraceError, RecordError, SchemaError
+from headrace.core.owning import owned, share
 from headrace.core.records import Records, Rows, to_columns, wrap
 from headrace.core.rowgenerator import RowGenerator
 from headrace.core.seeds import KeyedGenerator, key
@@ -73,19 +74,29 @@ class RecordMap(Map):
     kind = "map"
 
     def read(self, at: At, context: Context) -> Records:
+        alone = len(at.positions) == 1
+        made = self._made(at, context, copies=alone)
+        if not alone and share(made[:2] + made[2:][-1:]):
+            # a function that fills one array again and again: once more, keeping what it held each time
+            made = self._made(at, context, copies=True)
+        return Rows(made)
+
+    def _made(self, at: At, context: Context, copies: bool = False) -> list[Any]:
         rows = self.input.read(at, context).rows()
         made: list[Any] = []
         try:
             if self.seed is None:
                 for row in rows:
-                    made.append(self.function(row))
+                    value = self.function(row)
+                    made.append(owned(value) if copies else value)
             else:
                 generator = KeyedGenerator(self.seed, "map", self.place)
                 for row, epoch, position in zip(rows, _each(at), _keys(self.input, at).tolist(), strict=True):
-                    made.append(self.function(row, generator.at(epoch, position)))
+                    value = self.function(row, generator.at(epoch, position))
+                    made.append(owned(value) if copies else value)
         except Exception as error:
             self._fail(at, len(made), error)
-        return Rows(made)
+        return made
 
 
 class BatchMap(Map):

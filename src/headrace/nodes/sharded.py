@@ -106,8 +106,6 @@ class Sharded(Over):
 def _mark_row(row: Any, mark: bool) -> Any:
     if isinstance(row, tuple):
         return (*row, mark)
-    if isinstance(row, Batch):
-        raise SchemaError("remainder='pad' marks records, not whole batches: shard() before batch()")
     if hasattr(row, "keys"):
         if PADDED in row:
             raise SchemaError(f"remainder='pad' adds a column {PADDED!r}, but the record has one: rename() it first")
