@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from headrace.core import adopting, fitting, joining, kinds, stacking, table, tensors
 from headrace.core.errors import ColumnError, KindError, SchemaError
+from headrace.core.fields import unpacked
 from headrace.core.indexing import checked, positions
 from headrace.core.interop import Interop
 from headrace.core.kinds import Column
@@ -107,7 +108,7 @@ class Batch(Interop):
         """
         if isinstance(key, str):
             try:
-                return self._columns[key]
+                return unpacked(self._columns[key])
             except KeyError:
                 raise ColumnError.missing(key, self._columns) from None
         if isinstance(key, slice):

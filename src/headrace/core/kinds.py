@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Self, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,8 @@ class Nested:
 
     _columns: dict[str, Column]
     _length: int
+    _tuples: ClassVar[bool] = False
+    """Whether a row is a tuple, not a mapping."""
 
     @classmethod
     def _of(cls, columns: dict[str, Column], length: int) -> Self:
@@ -90,7 +92,7 @@ def rows(column: Column) -> list[Any]:
 
     Of a dense column of single values: Python's own int, float, bool, complex, str and bytes where they hold the same
     (int64, float64, bool, complex128, strings), else NumPy scalars, such as ``np.float32``. Of arrays: views. Of a
-    nested column: dicts.
+    nested column: dicts, or tuples where it is made of :class:`headrace.core.fields.Fields`.
 
     >>> rows(np.array([1, 2])), rows(np.zeros(1, np.float32))[0].dtype
     ([1, 2], dtype('float32'))
@@ -105,6 +107,8 @@ def rows(column: Column) -> list[Any]:
     if is_tensor(column):
         return list(column)
     columns = nested(column)._columns
+    if column._tuples:
+        return list(zip(*map(rows, columns.values()), strict=True))
     if not columns:
         return [{} for _ in range(len(column))]
     return [dict(zip(columns, values, strict=True)) for values in zip(*map(rows, columns.values()), strict=True)]
@@ -118,7 +122,8 @@ def row(column: Column, index: int) -> Any:
             return value.item()
         return value
     if isinstance(column, Nested):
-        return {name: row(one, index) for name, one in column._columns.items()}
+        values = {name: row(one, index) for name, one in column._columns.items()}
+        return tuple(values.values()) if column._tuples else values
     return column[index]
 
 
@@ -139,6 +144,7 @@ def same(a: Column, b: Column) -> bool:
     mine = nested(a)._columns
     return (
         isinstance(b, Nested)
+        and a._tuples == b._tuples
         and len(a) == len(b)
         and list(mine) == list(b._columns)
         and all(same(column, b._columns[name]) for name, column in mine.items())

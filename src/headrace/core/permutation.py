@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from hashlib import blake2b
-from hashlib import blake2b
 from math import isqrt
 
 import numpy as np

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from headrace.core import columns
 from headrace.core.batch import Batch
 from headrace.core.errors import ArgumentError, KindError, SchemaError
+from headrace.core.fields import packed, unpacked
 from headrace.core.kinds import Column
 from headrace.core.owning import all_owned, holds_objects
 from headrace.core.schema import Schema, Structure
@@ -57,8 +58,8 @@ class Columns:
         if self.structure == "mapping":
             return self.batch
         if self.structure == "value":
-            return self.batch._columns["value"]
-        return tuple(self.batch._columns.values())
+            return unpacked(self.batch._columns["value"])
+        return tuple(map(unpacked, self.batch._columns.values()))
 
     def __repr__(self) -> str:
         return f"Columns({len(self)} rows of {Schema.of(self.batch, self.structure)})"
@@ -168,7 +169,7 @@ def wrap(value: Any, length: int | None = None) -> Columns:
     elif isinstance(value, Mapping):
         wrapped = Columns(Batch(value, length), "mapping")
     elif isinstance(value, tuple):
-        wrapped = Columns(Batch({str(at): column for at, column in enumerate(value)}, length), "tuple")
+        wrapped = Columns(Batch({str(at): packed(column) for at, column in enumerate(value)}, length), "tuple")
     elif value is None:
         raise KindError("columns are needed here, got None; was a return forgotten?")
     else:

@@ -13,7 +13,7 @@ from headrace.core.ragged import Ragged
 Structure: TypeAlias = Literal["mapping", "tuple", "value"]
 """What a record is: a mapping, a tuple (its columns are named "0", "1", ...), or a single value (column "value")."""
 
-Kind: TypeAlias = Literal["dense", "ragged", "batch", "object", "string", "tensor"]
+Kind: TypeAlias = Literal["dense", "ragged", "batch", "tuple", "object", "string", "tensor"]
 
 _LOOKED_AT = 1000  # rows of an object column that decide whether it is one of strings
 
@@ -25,7 +25,7 @@ class Field:
     Args:
         dtype: The name of the dtype, such as ``"uint8"``; ``""`` of a nested batch.
         shape: The shape of one row's value; None for an axis whose length differs from row to row.
-        kind: ``"dense"``, ``"ragged"``, ``"batch"``, ``"object"``, ``"string"`` or ``"tensor"``.
+        kind: ``"dense"``, ``"ragged"``, ``"batch"``, ``"tuple"``, ``"object"``, ``"string"`` or ``"tensor"``.
         fields: The columns of a nested batch.
     """
 
@@ -38,7 +38,8 @@ class Field:
     def of(cls, column: Column) -> Field:
         """Describe a column. An object column is one of strings if its first 1,000 rows are all text."""
         if isinstance(column, Nested):
-            return cls("", (), "batch", {name: cls.of(one) for name, one in column._columns.items()})
+            fields = {name: cls.of(one) for name, one in column._columns.items()}
+            return cls("", (), "tuple" if column._tuples else "batch", fields)
         if isinstance(column, Ragged):
             return cls(str(column.dtype), (None, *column.item), "ragged")
         shape = tuple(int(size) for size in column.shape[1:])
@@ -55,13 +56,15 @@ class Field:
     def __repr__(self) -> str:
         if self.kind == "batch":
             return "{" + ", ".join(f"{name}: {one!r}" for name, one in self.fields.items()) + "}"
+        if self.kind == "tuple":
+            return "(" + ", ".join(map(repr, self.fields.values())) + ("," if len(self.fields) == 1 else "") + ")"
         sizes = ", ".join("?" if size is None else str(size) for size in self.shape)
         return f"{self.dtype}[{sizes}]" if self.shape else self.dtype
 
     def to_json(self) -> dict[str, Any]:
         """Return the field as plain JSON."""
         plain: dict[str, Any] = {"dtype": self.dtype, "shape": list(self.shape), "kind": self.kind}
-        if self.kind == "batch":
+        if self.kind in ("batch", "tuple"):
             plain["fields"] = {name: one.to_json() for name, one in self.fields.items()}
         return plain
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from headrace.core import tensors
 from headrace.core.errors import SchemaError
+from headrace.core.fields import Fields
 from headrace.core.gathering import promoted
 from headrace.core.kinds import Column, objects
 from headrace.core.naming import check_name, in_column, listed
@@ -43,6 +44,8 @@ def stack(rows: Sequence[Any], nest: Nest) -> Column:
             return np.array(rows, object)
         if only is dict:
             return stack_mappings(rows, nest)
+        if only is tuple and _of_fields(rows):
+            return Fields.over([stack(values, nest) for values in zip(*rows, strict=True)])
     if not types:
         return np.empty(0, object)
     if all(issubclass(one, Mapping) for one in types):
@@ -84,6 +87,14 @@ def stack_mappings(rows: Sequence[Mapping[str, Any]], nest: Nest) -> Any:
         with in_column(name):
             columns[name] = stack(of_name, nest)
     return nest(columns, len(rows))
+
+
+def _of_fields(rows: Sequence[tuple[Any, ...]]) -> bool:
+    """Say whether tuples are records of their own, and not vectors: something in them is no single number."""
+    width = len(rows[0])
+    return all(len(row) == width for row in rows) and not all(
+        type(value) in PYTHONS or isinstance(value, np.generic) for value in rows[0]
+    )
 
 
 def _numbers(rows: Sequence[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -114,6 +114,6 @@ def of_batch(records: Schema, rows: int | None) -> Schema:
 
 
 def _with_rows(field: Field, rows: int | None) -> Field:
-    if field.kind == "batch":
+    if field.kind in ("batch", "tuple"):
         return replace(field, fields={name: _with_rows(inner, rows) for name, inner in field.fields.items()})
     return replace(field, shape=(rows, *field.shape))

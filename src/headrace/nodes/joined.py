@@ -6,17 +6,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from headrace.core.address import At
 from headrace.core.batch import Batch
 from headrace.core.errors import ArgumentError, EndlessError, SchemaError
+from headrace.core.fields import packed
 from headrace.core.quotas import quotas
 from headrace.core.records import Columns, Records, Rows, concat, to_columns
 from headrace.core.schedule import Mixture
-from headrace.core.schema import Schema
+from headrace.core.schema import Field, Schema
 from headrace.core.source import Indices
 from headrace.nodes.leaf import Leaf
 from headrace.nodes.node import Context, Node
@@ -258,12 +259,11 @@ class Zip(Joined):
 
     def read(self, at: At, context: Context) -> Records:
         read = [node.read(at, context) for node in self.inputs]
-        if all(isinstance(records, Columns) and records.structure != "tuple" for records in read):
-            columns: dict[str, Any] = {}
-            for place, records in enumerate(read):
-                unwrapped = to_columns(records).unwrap()
-                columns[str(place)] = unwrapped
-            return Columns(Batch._of(columns, len(at.positions)), "tuple")
+        if all(isinstance(records, Columns) for records in read):
+            sides = [packed(records.unwrap()) for records in read if isinstance(records, Columns)]
+            return Columns(
+                Batch._of({str(place): side for place, side in enumerate(sides)}, len(at.positions)), "tuple"
+            )
         return Rows(list(zip(*(records.rows() for records in read), strict=True)))
 
     def ids(self, at: At) -> Indices:
@@ -278,7 +278,14 @@ class Zip(Joined):
         return self.inputs[0].once
 
     def schema(self) -> Schema | None:
-        return None
+        sides: dict[str, Field] = {}
+        for place, node in enumerate(self.inputs):
+            known = node.schema()
+            if known is None:
+                return None
+            nested = Field("", (), "tuple" if known.structure == "tuple" else "batch", known.fields)
+            sides[str(place)] = known.fields["value"] if known.structure == "value" else nested
+        return Schema("tuple", sides)
 
     def order(self) -> tuple[str, ...]:
         return (*self.inputs_order(), "zip")
