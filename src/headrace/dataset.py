@@ -111,7 +111,8 @@ class Dataset:
             )
         if isinstance(key, np.ndarray | Sequence) and not isinstance(key, bytes):
             if not (isinstance(key, np.ndarray) and key.ndim == 0):
-                return Dataset._of(divide.subset(self._node, self._positions(key), f"[{len(key)} chosen]"))
+                chosen = self._positions(key)
+                return Dataset._of(divide.subset(self._node, chosen, f"[{len(chosen):,} chosen]"))
         return self._record(self._position(key))
 
     def _record(self, position: int, epoch: int = 0) -> Any:
