@@ -20,7 +20,7 @@ lint: $(VENV)/.lint
 	$(VENV)/bin/ruff format --check .
 
 types: $(VENV)/.types
-	$(VENV)/bin/mypy src tests examples scripts
+	$(VENV)/bin/mypy src tests examples scripts benchmarks
 
 docs: $(VENV)/.docs  ## the site, in docs/_build/html; a warning is an error
 	$(VENV)/bin/sphinx-build --quiet --nitpicky --fail-on-warning --keep-going docs docs/_build/html
