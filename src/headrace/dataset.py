@@ -299,7 +299,7 @@ class Dataset:
             times = whole(times, "times", 0)
         return self._ordered(partial(Repeat, times=times), f"repeat({'' if times is None else times})", whole=True)
 
-    def split(self, *, seed: int | None = None, by: str | int | None = None, **parts: float) -> Parts:
+    def split(self, *, seed: int | None = None, by: str | int | None = None, **parts: float) -> Parts[Dataset]:
         """Divide the records into parts, once and for all epochs; no record is in two.
 
         Shuffles written before it are drawn over each part by itself. Reads one column where ``by`` is given.

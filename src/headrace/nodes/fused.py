@@ -11,24 +11,9 @@ from headrace.core.collate import Pad, with_lengths
 from headrace.core.kinds import Column
 from headrace.core.ragged import Ragged
 from headrace.core.records import Columns
-from headrace.core.source import Indices
-from headrace.nodes.kept import Kept
-from headrace.nodes.leaf import Leaf, gather_column
+from headrace.nodes.ground import down_to_leaf
+from headrace.nodes.leaf import gather_column
 from headrace.nodes.node import Context, Node
-from headrace.nodes.ordered import Ordered
-from headrace.nodes.sharded import Sharded
-
-
-def down_to_leaf(node: Node, at: At) -> tuple[Leaf, Indices] | None:
-    """Return the source and the positions in it that some addresses lie on, where only orders are between."""
-    while not isinstance(node, Leaf):
-        if isinstance(node, Ordered) or (isinstance(node, Sharded) and node.remainder != "pad"):
-            at, node = node.bound(at), node.input
-        elif isinstance(node, Kept):
-            at, node = node.below(at), node.input
-        else:
-            return None
-    return node, at.positions
 
 
 def padded_read(node: Node, at: At, pad: Pad, context: Context) -> Columns | None:

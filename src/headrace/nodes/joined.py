@@ -15,11 +15,13 @@ from headrace.core.batch import Batch
 from headrace.core.errors import ArgumentError, EndlessError, SchemaError
 from headrace.core.fields import packed
 from headrace.core.quotas import quotas
-from headrace.core.records import Columns, Records, Rows, concat, to_columns
+from headrace.core.records import Columns, Records, Rows
 from headrace.core.schedule import Mixture
 from headrace.core.schema import Field, Schema
 from headrace.core.source import Indices
+from headrace.nodes.ground import positions_of, shared_leaf
 from headrace.nodes.leaf import Leaf
+from headrace.nodes.merged import merged
 from headrace.nodes.node import Context, Node
 from headrace.nodes.search import ROUNDS, search
 
@@ -112,18 +114,15 @@ class Switched(Joined):
     def read(self, at: At, context: Context) -> Records:
         if len(at.positions) == 0:
             return self.inputs[0].read(At(at.positions), context)
-        parts = self._parts(at)
-        read = [self.inputs[place].read(below, context) for place, _, below in parts]
-        if len(parts) == 1:
-            return read[0]
-        filled = np.concatenate([rows for _, rows, _ in parts])
-        back = np.empty_like(filled)
-        back[filled] = np.arange(len(filled))
-        if any(isinstance(records, Rows) for records in read):
-            rows = [row for records in read for row in records.rows()]
-            return Rows([rows[place] for place in back.tolist()])
-        joined = to_columns(concat(read))
-        return Columns(joined.batch.take(back), joined.structure)
+        parts = [(self.inputs[place], rows, below) for place, rows, below in self._parts(at)]
+        if self._leaf is not None:
+            return self._leaf.read(At(positions_of(parts, len(at.positions))), context)
+        read = [node.read(below, context) for node, _, below in parts]
+        return read[0] if len(parts) == 1 else merged(read, [rows for _, rows, _ in parts])
+
+    @cached_property
+    def _leaf(self) -> Leaf | None:
+        return shared_leaf(self.inputs)
 
     def ids(self, at: At) -> Indices:
         if self.batched and len(at.positions) > 1:  # each address has many ids

@@ -1,0 +1,58 @@
+"""Through orders down to a source: where only arithmetic lies between, several steps are one read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from headrace.core.address import At
+from headrace.core.source import Indices
+from headrace.nodes.kept import Kept
+from headrace.nodes.leaf import Leaf
+from headrace.nodes.node import Node
+from headrace.nodes.ordered import Ordered
+from headrace.nodes.sharded import Sharded
+
+
+def leaf_of(node: Node) -> Leaf | None:
+    """Return the source that a node's records are, unchanged, in whatever order; None where something changes them."""
+    while not isinstance(node, Leaf):
+        if not isinstance(node, Ordered | Kept) and not (isinstance(node, Sharded) and node.remainder != "pad"):
+            return None
+        node = node.input
+    return node
+
+
+def down_to_leaf(node: Node, at: At) -> tuple[Leaf, Indices] | None:
+    """Return the source and the positions in it that some addresses lie on, where only orders are between."""
+    while not isinstance(node, Leaf):
+        if isinstance(node, Ordered) or (isinstance(node, Sharded) and node.remainder != "pad"):
+            at, node = node.bound(at), node.input
+        elif isinstance(node, Kept):
+            at, node = node.below(at), node.input
+        else:
+            return None
+    return node, at.positions
+
+
+def shared_leaf(nodes: Sequence[Node]) -> Leaf | None:
+    """Return the one source, with the same columns, that all nodes lie on; None where they do not."""
+    first = leaf_of(nodes[0])
+    if first is None:
+        return None
+    for node in nodes[1:]:
+        leaf = leaf_of(node)
+        if leaf is None or leaf.source is not first.source or leaf.names != first.names:
+            return None
+    return first
+
+
+def positions_of(parts: Sequence[tuple[Node, Indices, At]], length: int) -> Indices:
+    """Return the positions in a shared source of ``length`` records, of which each part fills some rows."""
+    positions = np.empty(length, np.int64)
+    for node, rows, at in parts:
+        found = down_to_leaf(node, at)
+        if found is not None:  # always, of nodes that share a leaf
+            positions[rows] = found[1]
+    return positions
