@@ -80,6 +80,11 @@ class Crossing:
         """Return the chain as text."""
         return f"{chain(self.node)} -> stream({'' if self.epochs == 1 else f'epochs={self.epochs}'})"
 
+    @property
+    def readers(self) -> int:
+        """How many readers share the records."""
+        return self.topology.count
+
     @cached_property
     def topology(self) -> Topology:
         """How the records are dealt out to readers and batches."""

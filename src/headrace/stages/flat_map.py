@@ -14,7 +14,7 @@ from headrace.core.errors import KindError, RecordError, StateError
 from headrace.core.flow import Cursor, Flow, State
 from headrace.core.state import read_state, read_whole
 from headrace.stages.refuse import refuse
-from headrace.stages.stage import Stage, StageCursor
+from headrace.stages.stage import Stage, StageCursor, dealt
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ class FlatMap(Stage):
         return None
 
     def order(self) -> tuple[str, ...]:
-        return (*self.upstream.order(), "flat_map")
+        return (*self.upstream.order(), *dealt(self.upstream), "flat_map")
 
     def code(self) -> tuple[str, ...]:
         return (*self.upstream.code(), f"{self.words()} {code_of(self.function)}")

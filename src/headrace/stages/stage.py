@@ -76,6 +76,16 @@ def walk(flow: Flow) -> Iterator[Flow]:
         yield from walk(one)
 
 
+def dealt(flow: Flow) -> tuple[str, ...]:
+    """Return a line that says how many readers share what lies below; none where there is one.
+
+    A step that stands in the middle of something (a batch, a window) can only go on with as many of them: others would
+    be dealt other items. So it is part of the order of such a step.
+    """
+    counts = [count for one in walk(flow) if (count := getattr(one, "readers", 1)) > 1]
+    return tuple(f"shared by {count} readers" for count in counts)
+
+
 def is_endless(flow: Flow) -> bool:
     """Say whether a flow is known to have no end."""
     return bool(getattr(flow, "endless", False))

@@ -11,7 +11,7 @@ from headrace.core.errors import HeadraceError, StateError
 from headrace.core.flow import Cursor, State
 from headrace.core.records import Columns, wrap
 from headrace.core.state import read_state, read_whole
-from headrace.stages.stage import Stage, StageCursor
+from headrace.stages.stage import Stage, StageCursor, dealt
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class Unbatch(Stage):
         return None
 
     def order(self) -> tuple[str, ...]:
-        return (*self.upstream.order(), "unbatch()")
+        return (*self.upstream.order(), *dealt(self.upstream), "unbatch()")
 
     def words(self) -> str:
         return "unbatch()"

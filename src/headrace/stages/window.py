@@ -13,7 +13,7 @@ from headrace.core.arguments import whole
 from headrace.core.errors import StateError
 from headrace.core.flow import Cursor, Flow, State
 from headrace.core.state import read_list, read_state, read_whole
-from headrace.stages.stage import Stage, StageCursor, walk
+from headrace.stages.stage import Stage, StageCursor, dealt, walk
 
 _DRAWS = 1024  # numbers drawn together; part of what a seed means
 _LEAST_GAP = 32  # items between two places that are kept to resume from
@@ -53,7 +53,7 @@ class WindowShuffle(Stage):
         return cursor
 
     def order(self) -> tuple[str, ...]:
-        return (*self.upstream.order(), self.words())
+        return (*self.upstream.order(), *dealt(self.upstream), self.words())
 
     def words(self) -> str:
         return f"window_shuffle(size={self.size}, seed={self.seed})"
