@@ -7,7 +7,7 @@ BENCH_VENV ?= .venv-bench
 PIP := -m pip -qq --disable-pip-version-check
 INSTALL := $(VENV)/bin/python $(PIP) install --constraint scripts/constraints.txt
 
-.PHONY: demo test lint types docs bench check clean
+.PHONY: demo test lint types docs bench smoke check clean
 
 demo: $(VENV)/.demo  ## train, be killed in the middle, resume: under 30 s
 	$(VENV)/bin/headrace demo
@@ -29,7 +29,10 @@ docs: $(VENV)/.docs  ## the site, in docs/_build/html; a warning is an error
 bench: $(BENCH_VENV)/.bench  ## the speed table, into benchmarks/results.md
 	$(BENCH_VENV)/bin/python -m benchmarks.run
 
-check: test lint types docs demo
+smoke: $(VENV)/.test  ## the benchmarks on small data, without other loaders: they run, the figures mean little
+	$(VENV)/bin/python -m benchmarks.run --quick --loaders headrace_store
+
+check: test lint types docs demo smoke
 
 clean:
 	rm -rf $(VENV) $(VENV)-3* $(BENCH_VENV) docs/_build dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
