@@ -9,14 +9,14 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from headrace.core import columns
-from headrace.core.batch import Batch
 from headrace.core.columns import Column
 from headrace.core.errors import SchemaError
+from headrace.core.kinds import Nested
 from headrace.core.ragged import Ragged
 from headrace.core.schema import Field, Schema, Structure
 from headrace.stores.names import shortened, stems
 
-Kind: TypeAlias = Literal["dense", "ragged", "string", "bytes", "tensor", "batch"]
+Kind: TypeAlias = Literal["dense", "ragged", "string", "bytes", "tensor", "batch", "tuple"]
 """``string`` and ``bytes`` are object columns of nothing else, kept like ragged rows of (UTF-8) bytes."""
 
 _NUMBERS = frozenset("biufc")
@@ -30,7 +30,7 @@ class Layout:
         kind: Of column.
         dtype: Its name, as NumPy or torch has it; ``""`` of strings, bytes and batches.
         shape: Of one row; of a ragged column, of one value of a row.
-        fields: The columns of a nested batch.
+        fields: The columns of a nested batch, or of tuples inside records.
         empty: Whether no row has a value, as with empty lists; such rows say nothing of the dtype.
     """
 
@@ -47,8 +47,9 @@ class Layout:
         Raises:
             SchemaError: It holds objects other than strings or bytes.
         """
-        if isinstance(column, Batch):
-            return cls("batch", fields={name: _named(name, one) for name, one in column.items()})
+        if isinstance(column, Nested):
+            fields = {name: _named(name, one) for name, one in column._columns.items()}
+            return cls("tuple" if column._tuples else "batch", fields=fields)
         if isinstance(column, Ragged):
             if column.dtype.hasobject:
                 raise SchemaError("rows of objects cannot be kept; rows of numbers can")
@@ -65,8 +66,8 @@ class Layout:
 
     def field(self) -> Field:
         """Return what the schema says of such a column."""
-        if self.kind == "batch":
-            return Field("", (), "batch", {name: one.field() for name, one in self.fields.items()})
+        if self.kind == "batch" or self.kind == "tuple":
+            return Field("", (), self.kind, {name: one.field() for name, one in self.fields.items()})
         if self.kind == "ragged":
             return Field(self.dtype, (None, *self.shape), "ragged")
         if self.kind == "tensor":
@@ -83,7 +84,7 @@ class Layout:
         >>> list(Layout("batch", fields={"x": Layout("dense", "int64"), "text": Layout("string")}).files("a"))
         ['a.x.npy', 'a.text.values.npy', 'a.text.offsets.npy']
         """
-        if self.kind == "batch":
+        if self.nested:
             for name, inner in stems(self.fields, stem).items():
                 yield from self.fields[name].files(inner)
         elif self.kind in ("dense", "tensor"):
@@ -97,12 +98,12 @@ class Layout:
         Numbers of another type are converted where NumPy would promote them to this column's, as when records are
         stacked. Dense rows that differ in their first axis make the column a ragged one.
         """
-        if self.kind == other.kind == "batch":
+        if self.nested and self.kind == other.kind:
             if self.fields.keys() != other.fields.keys():
                 return None
             joined = {name: one.join(other.fields[name]) for name, one in self.fields.items()}
             fitting = {name: one for name, one in joined.items() if one is not None}
-            return Layout("batch", fields=fitting) if len(fitting) == len(joined) else None
+            return Layout(self.kind, fields=fitting) if len(fitting) == len(joined) else None
         if not (other.empty or self.empty or _converts(other.dtype, self.dtype)):
             return None
         dtype = other.dtype if self.empty and not other.empty else self.dtype
@@ -114,6 +115,11 @@ class Layout:
         return Layout("ragged", dtype, self.item, empty=empty)
 
     @property
+    def nested(self) -> bool:
+        """Whether the column has columns of its own."""
+        return self.kind in ("batch", "tuple")
+
+    @property
     def item(self) -> tuple[int, ...] | None:
         """The shape of one value of a row, where rows may come to differ in length; None where they may not."""
         if self.kind == "ragged":
@@ -123,7 +129,7 @@ class Layout:
     def to_json(self) -> dict[str, Any]:
         """Return the layout as plain JSON."""
         plain: dict[str, Any] = {"kind": self.kind}
-        if self.kind == "batch":
+        if self.nested:
             return {**plain, "fields": {name: one.to_json() for name, one in self.fields.items()}}
         return {**plain, **({"dtype": self.dtype} if self.dtype else {}), "shape": list(self.shape)}
 
@@ -159,7 +165,7 @@ def difference(expected: Layout, got: Layout, column: str = "") -> str:
     "column 'x': expected int64, got string"
     """
     where = f"column {column!r}: " if column else ""
-    if expected.kind == got.kind == "batch":
+    if expected.nested and expected.kind == got.kind:
         if expected.fields.keys() != got.fields.keys():
             return f"{where}expected columns {_listed(expected)}, got {_listed(got)}"
         for name, one in expected.fields.items():
