@@ -175,8 +175,10 @@ def test_an_interrupt_ends_it_without_a_traceback(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "headrace", "ls", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
         writing = _wait_for_a_reader(tmp_path / "datasets/data/1.json")
-        running.send_signal(signal.SIGINT)
-        _, complaint = running.communicate(timeout=20)
+        while running.poll() is None:  # a signal that comes right before a call that waits is seen after it only
+            running.send_signal(signal.SIGINT)
+            time.sleep(0.1)
+        _, complaint = running.communicate()
     os.close(writing)
     assert running.returncode == 130
     assert complaint == b""

@@ -11,6 +11,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from headrace.core.batch import Batch
 from headrace.core.columns import Column, objects
+from headrace.core.fields import Fields
 from headrace.core.ragged import Ragged
 from headrace.core.records import Columns
 from headrace.core.schema import Structure
@@ -28,7 +29,7 @@ NAMES = st.text(min_size=1, max_size=4) | st.sampled_from(["a", "A", "a.values",
 @st.composite
 def columns(draw: DrawFn, rows: int, depth: int = 1) -> Column:
     """A column of any kind."""
-    kind = draw(st.sampled_from(["dense", "ragged", "string", "bytes", *(["batch"] if depth else [])]))
+    kind = draw(st.sampled_from(["dense", "ragged", "string", "bytes", *(["batch", "tuple"] if depth else [])]))
     if kind == "dense":
         item = draw(hnp.array_shapes(min_dims=0, max_dims=2, min_side=0, max_side=3))
         return draw(hnp.arrays(draw(DTYPES), (rows, *item)))
@@ -39,6 +40,9 @@ def columns(draw: DrawFn, rows: int, depth: int = 1) -> Column:
         return Ragged(draw(hnp.arrays(draw(NUMBERS), (sum(lengths), *item))), offsets)
     if kind == "batch":
         return draw(batches(rows, depth - 1))
+    if kind == "tuple":
+        fields = draw(st.integers(1, 3))
+        return Fields._of({str(place): draw(columns(rows, depth - 1)) for place in range(fields)}, rows)
     values: SearchStrategy[Any] = st.binary(max_size=5) if kind == "bytes" else st.text(max_size=5)
     return objects(draw(st.lists(values, min_size=rows, max_size=rows)))
 

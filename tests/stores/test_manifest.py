@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from headrace.core.errors import DamageError, StoreError
 from headrace.stores.layout import Layout
 from headrace.stores.manifest import FORMAT, Manifest, Part
-from headrace.stores.npy import FileSum
+from headrace.stores.sums import FileSum
 
 LAYOUT = Layout(
     "batch",

@@ -145,6 +145,26 @@ def test_numbers_are_converted_where_numpy_would_promote_them(tmp_path: Path) ->
     assert same(stored.read(np.arange(4))["value"], np.array([1.5, 2.0, 3.0, 1.0]))
 
 
+def test_all_parts_have_files_of_one_dtype(tmp_path: Path) -> None:
+    blocks: list[Records] = [
+        Rows([{"x": 1.5, "t": [1.5]}]),
+        Rows([{"x": 2, "t": [2, 3]}]),
+        Rows([{"x": True, "t": []}]),
+    ]
+    stored = keep(tmp_path, blocks, part_bytes=1)
+    assert len(stored.manifest.parts) == 3
+    for path in [*tmp_path.glob("objects/*/x.npy"), *tmp_path.glob("objects/*/t.values.npy")]:
+        assert np.load(path).dtype == np.float64
+
+
+def test_a_file_of_another_dtype_is_damage(tmp_path: Path) -> None:
+    stored = keep(tmp_path, [wrap({"x": np.arange(100)})])
+    (path,) = tmp_path.glob("objects/*/x.npy")
+    np.save(path, np.arange(100.0))
+    with pytest.raises(DamageError, match=r"x\.npy holds float64 \(100,\), expected int64 \(100,\)"):
+        stored.read(np.arange(1))
+
+
 def test_columns_come_in_the_order_of_the_first_record(tmp_path: Path) -> None:
     stored = keep(tmp_path, [Rows([{"a": 1, "b": 2}]), Rows([{"b": 3, "a": 4}])])
     assert stored.read(np.arange(2)).rows() == [{"a": 1, "b": 2}, {"a": 4, "b": 3}]

@@ -12,7 +12,7 @@ from typing import Any
 from headrace.core.errors import DamageError, StoreError
 from headrace.core.schema import Schema, Structure
 from headrace.stores.layout import Layout, schema_of
-from headrace.stores.npy import FileSum
+from headrace.stores.sums import FileSum
 
 FORMAT = 1
 """The newest format that this version of Headrace reads, and the one that it writes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from headrace.core.batch import Batch
 from headrace.core.columns import Column, objects
 from headrace.core.errors import DamageError, MissingExtraError
+from headrace.core.fields import Fields
+from headrace.core.kinds import Nested
 from headrace.core.ragged import Ragged
 from headrace.core.source import Indices
 from headrace.stores.layout import Layout, file
@@ -46,35 +49,36 @@ def open_columns(folder: Path, layout: Layout, length: int, stem: str = "") -> T
     found = {
         name: _open(folder, below, layout.fields[name], length) for name, below in stems(layout.fields, stem).items()
     }
-    return Table(found, length)
+    return Table(found, length, Fields if layout.kind == "tuple" else Batch)
 
 
 def _open(folder: Path, stem: str, layout: Layout, length: int) -> Mapped:
-    if layout.kind == "batch":
+    if layout.nested:
         return open_columns(folder, layout, length, stem)
-    if layout.kind in ("dense", "tensor"):
-        array = _array(folder / file(stem), layout.shape, length)
-        return Dense(array) if layout.kind == "dense" else Tensors(array, layout.dtype == "torch.bfloat16", stem)
-    item = layout.shape if layout.kind == "ragged" else ()
-    values = _array(folder / file(stem, "values"), item)
-    rows = length if layout.kind == "ragged" else length * int(np.prod(layout.shape, dtype=np.int64))
-    offsets = _array(folder / file(stem, "offsets"), (), rows + 1)
+    if layout.kind == "dense":
+        return Dense(_array(folder / file(stem), layout.dtype, layout.shape, length))
+    if layout.kind == "tensor":
+        return Tensors(_array(folder / file(stem), "", layout.shape, length), layout.dtype == "torch.bfloat16", stem)
+    ragged = layout.kind == "ragged"
+    values = _array(folder / file(stem, "values"), layout.dtype or "uint8", layout.shape if ragged else ())
+    rows = length if ragged else length * math.prod(layout.shape)
+    offsets = _array(folder / file(stem, "offsets"), "int64", (), rows + 1)
     if offsets[0] != 0 or offsets[-1] != len(values):
         raise DamageError(f"{folder / file(stem, 'offsets')} does not fit the {len(values)} values beside it")
-    if layout.kind == "ragged":
-        return Uneven(Ragged._of(values, offsets))
-    return Text(values, offsets, layout.shape, layout.kind == "string")
+    return Uneven(Ragged._of(values, offsets)) if ragged else Text(values, offsets, layout)
 
 
-def _array(path: Path, item: tuple[int, ...], rows: int | None = None) -> NDArray[Any]:
+def _array(path: Path, dtype: str, item: tuple[int, ...], rows: int | None = None) -> NDArray[Any]:
+    """Map a file, and make sure that it holds what it should; ``""`` for any dtype, None for any number of rows."""
     try:
         array: NDArray[Any] = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except FileNotFoundError as error:
         raise DamageError(f"{path} is missing") from error
     except (ValueError, EOFError) as error:
         raise DamageError(f"{path} is no .npy file: {error}") from error
-    if array.shape[1:] != item or (rows is not None and len(array) != rows):
-        raise DamageError(f"{path} holds {array.shape}, expected ({'rows' if rows is None else rows}, *{item})")
+    expected = (len(array) if rows is None else rows, *item)
+    if array.shape != expected or (dtype and str(array.dtype) != dtype):
+        raise DamageError(f"{path} holds {array.dtype} {array.shape}, expected {dtype} {expected}")
     return array
 
 
@@ -126,21 +130,21 @@ class Uneven:
 
 @dataclass(frozen=True)
 class Text:
-    """Strings or bytes: row i holds as many as its shape asks for, one after the other."""
+    """Strings or bytes; where rows are arrays of them, these lie one after the other."""
 
     values: NDArray[np.uint8]
     offsets: Indices
-    shape: tuple[int, ...]
-    decode: bool
+    layout: Layout
 
     def take(self, indices: Indices, /) -> Column:
-        each = int(np.prod(self.shape, dtype=np.int64))
-        places = (indices[:, None] * each + np.arange(each)).ravel() if self.shape else indices
+        shape, each = self.layout.shape, math.prod(self.layout.shape)
+        places = (indices[:, None] * each + np.arange(each)).ravel() if shape else indices
         bounds = zip(self.offsets[places].tolist(), self.offsets[places + 1].tolist(), strict=True)
         stored = self.values.data
         rows = [stored[start:stop].tobytes() for start, stop in bounds]
-        texts = objects([row.decode("utf-8", "surrogatepass") for row in rows] if self.decode else rows)
-        return texts.reshape(len(indices), *self.shape)
+        if self.layout.kind == "string":
+            return objects([row.decode("utf-8", "surrogatepass") for row in rows]).reshape(len(indices), *shape)
+        return objects(rows).reshape(len(indices), *shape)
 
     def whole(self) -> Column | None:
         return None
@@ -152,11 +156,12 @@ class Table:
 
     columns: Mapping[str, Mapped]
     length: int
+    kind: type[Nested] = Batch
 
-    def take(self, indices: Indices, /) -> Batch:
-        return Batch._of({name: column.take(indices) for name, column in self.columns.items()}, len(indices))
+    def take(self, indices: Indices, /) -> Any:
+        return self.kind._of({name: column.take(indices) for name, column in self.columns.items()}, len(indices))
 
-    def whole(self) -> Batch | None:
+    def whole(self) -> Any:
         """Return the columns as they lie there, read-only views; None where the rows of one must be made first."""
         found = {name: column.whole() for name, column in self.columns.items()}
-        return None if any(column is None for column in found.values()) else Batch._of(found, self.length)
+        return None if any(column is None for column in found.values()) else self.kind._of(found, self.length)

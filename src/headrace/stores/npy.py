@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import struct
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, wait
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.core.errors import SchemaError
+from headrace.stores.sums import FileSum, Summing
 
 _MAGIC = b"\x93NUMPY"
 _ALIGNMENT = 64  # of the first row, which numpy.save promises too
 _MOST_DIGITS = 21  # room for the number of rows, so that the header keeps its size when the file has grown
 _MOST_HEADER = 10_000  # numpy.load refuses longer ones
-_WORTH_A_THREAD = 1 << 16  # bytes from which hashing beside the writing pays
-_SYNC_EVERY = 64 << 20  # bytes after which they are brought to disk beside the writing
-
-
-@dataclass(frozen=True)
-class FileSum:
-    """A file's size in bytes and the SHA-256 of all of them, in hexadecimal: what ``sha256sum`` prints."""
-
-    bytes: int
-    sha256: str
+_SYNC_EVERY = 32 << 20  # bytes after which they are brought to disk beside the writing
 
 
 def header(dtype: np.dtype[Any], shape: tuple[int, ...], size: int = 0) -> bytes:
@@ -77,66 +67,52 @@ def _plain(dtype: np.dtype[Any]) -> np.dtype[Any]:
 class NpyWriter:
     """Rows in, a ``.npy`` file out, however many there are.
 
-    With the number of rows known beforehand, the header is, and the hash is taken beside the writing. Otherwise, or
-    where rows got another shape after the fact, the file is read once more at the end.
-
     Args:
         path: Where; the file must not exist.
         dtype: Of the rows.
         item: The shape of a row.
-        rows: How many are expected, or None.
-        beside: Where hashes are taken, and what is written is brought to disk, beside the writing.
+        beside: Where sums are taken, and what is written is brought to disk, beside the writing.
     """
 
-    def __init__(
-        self, path: Path, dtype: np.dtype[Any], item: tuple[int, ...], rows: int | None, beside: Executor
-    ) -> None:
+    def __init__(self, path: Path, dtype: np.dtype[Any], item: tuple[int, ...], beside: Executor) -> None:
         self.path = path
         self.dtype = dtype
         self.item = item
         self.rows = 0
         self._beside = beside
-        self._header = header(dtype, (rows or 0, *item))
-        self._hash = None if rows is None else hashlib.sha256(self._header)
+        self._header = len(header(dtype, (0, *item)))
+        self._summing = Summing(beside)
         self._file = open(path, "xb", buffering=0)
-        self._written = 0  # since the last sync began
+        self._unsynced = 0  # bytes written since the last sync began
         self._syncing: Future[None] | None = None
-        self._write(memoryview(self._header))
+        self._write(memoryview(bytes(self._header)))
 
     @property
     def size(self) -> int:
         """How many bytes the file has."""
-        return len(self._header) + self.rows * self.dtype.itemsize * int(np.prod(self.item, dtype=np.int64))
+        return self._summing.size
 
     def append(self, rows: NDArray[Any]) -> None:
         """Write rows of shape ``(n, *item)``; the array is free again afterwards."""
         self.rows += len(rows)
-        if rows.nbytes == 0:
-            return
-        content = np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data
-        if self._hash is None:
-            self._write(content)
-        elif rows.nbytes < _WORTH_A_THREAD:
-            self._hash.update(content)
-            self._write(content)
-        else:
-            hashed = self._beside.submit(self._hash.update, content)
-            try:
-                self._write(content)
-            finally:
-                hashed.result()
+        if rows.nbytes:
+            self._write(np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data)
 
     def _write(self, content: memoryview) -> None:
-        self._written += len(content)
-        while content:
-            content = content[self._file.write(content) :]
+        summed = self._summing.update(content)
+        try:
+            self._unsynced += len(content)
+            while content:
+                content = content[self._file.write(content) :]
+        finally:
+            wait(summed)
         # Left alone, the system begins to write when a lot has piled up, and the last sync waits for all of it.
-        if self._written >= _SYNC_EVERY and (self._syncing is None or self._syncing.done()):
-            self._written = 0
-            self._wait()
+        if self._unsynced >= _SYNC_EVERY and (self._syncing is None or self._syncing.done()):
+            self._unsynced = 0
+            self._finish_sync()
             self._syncing = self._beside.submit(os.fsync, self._file.fileno())
 
-    def _wait(self) -> None:
+    def _finish_sync(self) -> None:
         if self._syncing is not None:
             self._syncing.result()
 
@@ -148,19 +124,16 @@ class NpyWriter:
     def retype(self, dtype: str) -> None:
         """Take rows of another dtype, if there is no value yet that would have to be converted."""
         if dtype != str(self.dtype):
-            if self.size > len(self._header):
+            if self.size > self._header:
                 raise SchemaError(f"{self.path} holds {self.dtype}, which cannot become {dtype}")
             self.dtype = np.dtype(dtype)
 
     def seal(self) -> None:
         """Write the header that fits what came, and take no more rows; again after a ``reshape``."""
-        self._wait()
+        self._finish_sync()
         self._file.close()
         with open(self.path, "r+b", buffering=0) as file:
-            file.write(self._final())
-
-    def _final(self) -> bytes:
-        return header(self.dtype, (self.rows, *self.item), len(self._header))
+            file.write(header(self.dtype, (self.rows, *self.item), self._header))
 
     def sync(self) -> None:
         """Bring the sealed file to disk."""
@@ -168,19 +141,11 @@ class NpyWriter:
             os.fsync(file.fileno())
 
     def sum(self) -> FileSum:
-        """Return the sealed file's size and hash."""
-        if self._hash is not None and self._final() == self._header:
-            return FileSum(self.size, self._hash.hexdigest())
-        return sum_of(self.path)
+        """Return the sealed file's size and sum."""
+        return self._summing.sum(self.path)
 
     def close(self) -> None:
         """Let go of the file, after an error too; may be called again."""
         with suppress(OSError):
-            self._wait()
+            self._finish_sync()
         self._file.close()
-
-
-def sum_of(path: Path) -> FileSum:
-    """Read a file for its size and hash."""
-    with open(path, "rb") as file:
-        return FileSum(os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest())

@@ -22,8 +22,8 @@ from headrace.stores.layout import Layout, difference
 from headrace.stores.manifest import Part
 from headrace.stores.writers import BatchWriter, Place
 
-CHUNK_BYTES = 16 << 20
-"""How much is written at once: large enough to be worth a thread for the hash, small beside what is in memory."""
+CHUNK_BYTES = 32 << 20
+"""How much is written at once: large enough for several threads to sum it up, small beside what is in memory."""
 
 
 class PartWriter:
@@ -86,7 +86,7 @@ class Writer:
 
     Args:
         stage: The folder in which the parts are prepared.
-        rows: How many records are expected, or None. Knowing it saves a second look at the files for their hashes.
+        rows: How many records are expected, or None; for what is said when the disk is full.
         part_bytes: About how large a part becomes; None for one part, which is gathered from fastest.
         told: Called with the number of records that have been written since the last call.
     """
@@ -199,8 +199,7 @@ class Writer:
     def _begin(self, sample: Batch) -> None:
         if self._parts:
             self._parts[-1].finish()
-        rows = self.rows if self.part_bytes == math.inf else None
-        place = Place(self.stage / f"part{len(self._parts)}", "", rows, self._pool)
+        place = Place(self.stage / f"part{len(self._parts)}", "", self._pool)
         self._parts.append(PartWriter(place, self.layout, sample))
 
     @property

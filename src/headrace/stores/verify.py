@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 
 from headrace.core.errors import DamageError, StoreError
 from headrace.stores.catalog import Catalog
 from headrace.stores.manifest import Manifest, Part
-from headrace.stores.npy import FileSum, sum_of
+from headrace.stores.sums import FileSum, count, digest_of, join
 
 _MOST_THREADS = 8
+_MOST_AHEAD = 64  # files of which pieces are asked for, so that the list of them stays short
 
 
 def verify(catalog: Catalog, id: str | None, version: str | None) -> int:
@@ -31,9 +33,9 @@ def verify(catalog: Catalog, id: str | None, version: str | None) -> int:
         NotFoundError: There is no such dataset or version.
     """
     parts, problems = _gather(_manifests(catalog, id, version))
+    files = [(catalog.objects / part.digest / name, sum) for part in parts for name, sum in part.files.items()]
     with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1), "headrace-verify") as pool:
-        for found in pool.map(lambda part: list(_damage(catalog.objects / part.digest, part)), parts):
-            problems += found
+        problems += [f"{path} {problem}" for path, problem in _damaged(files, pool)]
     if problems:
         raise DamageError(f"{len(problems)} damaged in {catalog.root}:\n" + "\n".join(problems))
     return len(parts)
@@ -65,20 +67,36 @@ def _gather(manifests: Iterable[Manifest | StoreError]) -> tuple[list[Part], lis
     return list(parts.values()), problems
 
 
-def _damage(folder: Path, part: Part) -> Iterator[str]:
-    for name, expected in part.files.items():
-        problem = _problem(folder / name, expected)
+def _damaged(files: Iterable[tuple[Path, FileSum]], pool: Executor) -> Iterator[tuple[Path, str]]:
+    """Yield the files that are not what they were, and what is wrong; their pieces are read side by side."""
+    reading: deque[tuple[Path, FileSum, list[Future[bytes]]]] = deque()
+    for path, expected in files:
+        problem = _glance(path, expected)
         if problem:
-            yield f"{folder / name} {problem}"
+            yield path, problem
+            continue
+        pieces = [pool.submit(digest_of, path, piece) for piece in range(count(expected.bytes))]
+        reading.append((path, expected, pieces))
+        if len(reading) > _MOST_AHEAD:
+            yield from _differing(*reading.popleft())
+    for file in reading:
+        yield from _differing(*file)
 
 
-def _problem(path: Path, expected: FileSum) -> str:
+def _glance(path: Path, expected: FileSum) -> str:
+    """Say what is wrong with a file without reading it."""
     try:
         found = path.stat().st_size
-        if found != expected.bytes:
-            return f"has {found} bytes, expected {expected.bytes}"
-        return "" if sum_of(path) == expected else f"has another content: its SHA-256 is not {expected.sha256}"
     except FileNotFoundError:
         return "is missing"
+    return "" if found == expected.bytes else f"has {found} bytes, expected {expected.bytes}"
+
+
+def _differing(path: Path, expected: FileSum, pieces: list[Future[bytes]]) -> Iterator[tuple[Path, str]]:
+    try:
+        found = join(piece.result() for piece in pieces)
     except OSError as error:
-        return f"cannot be read: {error.strerror}"
+        yield path, f"cannot be read: {error.strerror}"
+    else:
+        if found != expected.sha256:
+            yield path, f"has another content: its SHA-256 is not {expected.sha256}"

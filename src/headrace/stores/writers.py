@@ -12,10 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.core.batch import Batch
 from headrace.core.columns import Column
 from headrace.core.errors import SchemaError
-from headrace.core.kinds import as_ragged
+from headrace.core.kinds import Nested, as_ragged
 from headrace.stores.layout import Layout, file
 from headrace.stores.names import stems
 from headrace.stores.npy import NpyWriter
@@ -28,17 +27,16 @@ class Place:
     Args:
         folder: Of the part.
         stem: What the names of the column's files begin with.
-        rows: How many rows are expected, or None.
         beside: Where hashes are taken, and files brought to disk, beside the writing.
     """
 
     folder: Path
     stem: str
-    rows: int | None
     beside: Executor
 
-    def open(self, role: str, dtype: np.dtype[Any], item: tuple[int, ...], rows: int | None) -> NpyWriter:
-        return NpyWriter(self.folder / file(self.stem, role), dtype, item, rows, self.beside)
+    def open(self, role: str, dtype: np.dtype[Any], item: tuple[int, ...] = ()) -> NpyWriter:
+        """Begin a file of the column."""
+        return NpyWriter(self.folder / file(self.stem, role), dtype, item, self.beside)
 
 
 class ColumnWriter(Protocol):
@@ -63,17 +61,24 @@ def writer(place: Place, layout: Layout, column: Column) -> ColumnWriter:
     Args:
         place: Where.
         layout: How the column is kept.
-        column: Some of its rows, for what a layout does not say: the fields of a structured dtype.
+        column: Some of its rows.
     """
-    if layout.kind == "batch":
+    if layout.nested:
         return BatchWriter(place, layout, column)
     if layout.kind == "dense":
-        return DenseWriter(place, column.dtype, layout.shape)
+        return DenseWriter(place, _dtype(layout, column), layout.shape)
     if layout.kind == "tensor":
         return TensorWriter(place, host(column).dtype, layout.shape)
     if layout.kind == "ragged":
-        return RaggedWriter(place.open("values", column.dtype, layout.shape, None), _offsets(place))
+        return RaggedWriter(place.open("values", _dtype(layout, column), layout.shape), _offsets(place))
     return TextWriter(place, encode=layout.kind == "string")
+
+
+def _dtype(layout: Layout, column: Column) -> np.dtype[Any]:
+    """Return the dtype of a column's files, which these rows need not have; the name of a structured one is no name."""
+    same = str(column.dtype) == layout.dtype
+    dtype: np.dtype[Any] = column.dtype if same else np.dtype(layout.dtype)
+    return dtype
 
 
 class DenseWriter:
@@ -81,7 +86,7 @@ class DenseWriter:
 
     def __init__(self, place: Place, dtype: np.dtype[Any], item: tuple[int, ...]) -> None:
         self.place = place
-        self.file = place.open("", dtype, item, place.rows)
+        self.file = place.open("", dtype, item)
 
     def append(self, column: NDArray[Any]) -> None:
         self.file.append(column.astype(self.file.dtype, copy=False))
@@ -141,7 +146,7 @@ class TextWriter:
 
     def __init__(self, place: Place, encode: bool) -> None:
         self.encode = encode
-        self.values = place.open("values", np.dtype(np.uint8), (), None)
+        self.values = place.open("values", np.dtype(np.uint8))
         self.offsets = _offsets(place)
 
     def append(self, column: NDArray[Any]) -> None:
@@ -162,15 +167,15 @@ class TextWriter:
 class BatchWriter:
     """Named columns of one length: the files of each, their names behind the batch's own."""
 
-    def __init__(self, place: Place, layout: Layout, batch: Batch) -> None:
+    def __init__(self, place: Place, layout: Layout, batch: Nested) -> None:
         self.columns = {
-            name: writer(replace(place, stem=stem), layout.fields[name], batch[name])
+            name: writer(replace(place, stem=stem), layout.fields[name], batch._columns[name])
             for name, stem in stems(layout.fields, place.stem).items()
         }
 
-    def append(self, column: Batch) -> None:
+    def append(self, column: Nested) -> None:
         for name, one in self.columns.items():
-            one.append(column[name])
+            one.append(column._columns[name])
 
     def fitted(self, layout: Layout) -> ColumnWriter:
         self.columns = {name: one.fitted(layout.fields[name]) for name, one in self.columns.items()}
@@ -197,6 +202,6 @@ def host(tensor: Any) -> NDArray[Any]:
 
 
 def _offsets(place: Place) -> NpyWriter:
-    offsets = place.open("offsets", np.dtype(np.int64), (), None if place.rows is None else place.rows + 1)
+    offsets = place.open("offsets", np.dtype(np.int64))
     offsets.append(np.zeros(1, np.int64))
     return offsets

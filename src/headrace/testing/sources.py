@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from headrace.core import columns
 from headrace.core.batch import Batch
+from headrace.core.kinds import Nested
 from headrace.core.ragged import Ragged
 from headrace.core.records import Columns, Records, Rows, concat, to_columns
 from headrace.core.schema import Schema
@@ -147,9 +148,9 @@ def _same(a: Columns, b: Columns) -> bool:
     return a.structure == b.structure and columns.same(a.batch, b.batch)
 
 
-def _arrays(batch: Batch) -> Iterator[NDArray[Any]]:
-    for column in batch.values():
-        if isinstance(column, Batch):
+def _arrays(batch: Nested) -> Iterator[NDArray[Any]]:
+    for column in batch._columns.values():
+        if isinstance(column, Nested):
             yield from _arrays(column)
         elif isinstance(column, Ragged):
             yield column.values
