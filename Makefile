@@ -7,7 +7,10 @@ BENCH_VENV ?= .venv-bench
 PIP := -m pip -qq --disable-pip-version-check
 INSTALL := $(VENV)/bin/python $(PIP) install --constraint scripts/constraints.txt
 
-.PHONY: demo test lint types docs bench smoke check clean
+.PHONY: help demo test lint types docs bench smoke check clean
+
+help:  ## this list
+	@sed -nE 's/^([a-z]+):.*  ## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 8
 
 demo: $(VENV)/.demo  ## train, be killed in the middle, resume: under 30 s
 	$(VENV)/bin/headrace demo
@@ -15,11 +18,11 @@ demo: $(VENV)/.demo  ## train, be killed in the middle, resume: under 30 s
 test: $(VENV)/.test  ## all tests, the examples in docstrings, and the code on every page
 	$(VENV)/bin/python -m pytest
 
-lint: $(VENV)/.lint
+lint: $(VENV)/.lint  ## ruff: rules and format
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
-types: $(VENV)/.types
+types: $(VENV)/.types  ## mypy --strict
 	$(VENV)/bin/mypy src tests examples scripts benchmarks
 
 docs: $(VENV)/.docs  ## the site, in docs/_build/html; a warning is an error
@@ -32,10 +35,10 @@ bench: $(BENCH_VENV)/.bench  ## the speed table, into benchmarks/results.md
 smoke: $(VENV)/.test  ## the benchmarks on small data, without other loaders: they run, the figures mean little
 	$(VENV)/bin/python -m benchmarks.run --quick --loaders headrace_store
 
-check: test lint types docs demo smoke
+check: test lint types docs demo smoke  ## all of these but bench
 
-clean:
-	rm -rf $(VENV) $(VENV)-3* $(BENCH_VENV) docs/_build dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean:  ## remove what the others made
+	rm -rf $(VENV) $(VENV)-3* $(VENV)-oldest $(BENCH_VENV) docs/_build dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # One stamp for each extra that is installed, made again when what it says changes.
 $(VENV)/.%: pyproject.toml scripts/constraints.txt | $(VENV)/.made
