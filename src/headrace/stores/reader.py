@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
@@ -10,11 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from headrace.core import columns
 from headrace.core.batch import Batch
-from headrace.core.columns import Column
 from headrace.core.errors import DamageError
-from headrace.core.ragged import Ragged
+from headrace.core.scattering import scattered
 from headrace.core.schema import Schema, Structure
 from headrace.core.source import Indices
 from headrace.stores.catalog import Catalog
@@ -90,7 +88,8 @@ class Stored:
     def read(self, indices: Indices, /) -> Batch:
         """Return these records as columns, a copy."""
         if len(self.manifest.parts) == 1:
-            return self._part(0).take(indices)
+            batch: Batch = self._part(0).take(indices)
+            return batch
         if not self.manifest.parts:
             return Batch._of({}, 0)
         return self._gathered(indices)
@@ -105,7 +104,8 @@ class Stored:
             self._part(number).take(indices[place] - self._starts[number])
             for number, place in zip(numbers.tolist(), places, strict=True)
         ]
-        return _scattered(taken, places, order) if taken else self._part(0).take(indices)
+        gathered: Batch = scattered(taken, places) if taken else self._part(0).take(indices)
+        return gathered
 
 
 def _open(root: Path, manifest: Manifest, number: int) -> Table:
@@ -118,26 +118,3 @@ def _check(root: Path, part: Part) -> None:
     problems = Catalog(root).misfits(part)
     if problems:
         raise DamageError("; ".join(problems))
-
-
-def _scattered(taken: Sequence[Batch], places: Sequence[Indices], order: Indices) -> Batch:
-    made = {name: _column([batch[name] for batch in taken], places, order) for name in taken[0]}
-    return Batch._of(made, len(order))
-
-
-def _column(pieces: Sequence[Column], places: Sequence[Indices], order: Indices) -> Column:
-    """Join pieces of a column, the rows of each going to its places."""
-    first = pieces[0]
-    if isinstance(first, Batch):
-        return _scattered(pieces, places, order)
-    if not isinstance(first, np.ndarray):
-        back = np.empty_like(order)
-        back[order] = np.arange(len(order))
-        joined = columns.take(columns.concat(pieces), back)
-        if isinstance(joined, Ragged) and joined.dtype != first.dtype:  # NumPy's own joining loses the byte order
-            return Ragged(joined.values.astype(first.dtype), joined.offsets)
-        return joined
-    out = np.empty((len(order), *first.shape[1:]), first.dtype)
-    for piece, place in zip(pieces, places, strict=True):
-        out[place] = piece
-    return out
