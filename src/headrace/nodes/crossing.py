@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from headrace.core.address import At
+from headrace.core.address import At, spread
 from headrace.core.batch import Batch
-from headrace.core.errors import EndlessError, OrderError, RecordError, SchemaError, StateError
+from headrace.core.errors import OrderError, RecordError, SchemaError, StateError
 from headrace.core.flow import Cursor, State
+from headrace.core.order import ENDLESS_STRIDE
 from headrace.core.source import Indices
 from headrace.core.state import read_whole
 from headrace.nodes.batched import Batched
@@ -47,9 +48,8 @@ class Crossing:
     epochs: int | None = 1
 
     def start(self, state: State | None = None, epoch: int = 0) -> Cursor:
-        if self.epochs is None and epoch:
-            raise EndlessError("a stream without end cannot be repeated")
-        return _CrossingCursor(self, 0 if self.epochs is None else epoch * self.epochs, state)
+        rounds = ENDLESS_STRIDE if self.epochs is None else self.epochs  # a take() of an endless one can be repeated
+        return _CrossingCursor(self, int(spread(epoch, rounds)), state)
 
     def length(self) -> int | None:
         if self.epochs is None or self.node.length is None:
