@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
-from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -138,7 +137,7 @@ class Store:
                 parts,
                 (),
                 _now(),
-                version_of("headrace"),
+                _own_version(),
                 np.__version__,
             )
             published = self._folder.publish(stage, draft, replace)
@@ -344,6 +343,11 @@ def _bar(name: str, total: int | None, shown: bool | None) -> Iterator[Callable[
     kind = type("Bar", (tqdm,), {"monitor_interval": 0})
     with kind(total=total, desc=name, unit=" records", unit_scale=True) as bar:
         yield bar.update
+
+
+def _own_version() -> str:
+    """Return the version of Headrace; the package is loaded whenever this module is, but stands above it."""
+    return str(sys.modules["headrace"].__version__)
 
 
 def _now() -> str:
