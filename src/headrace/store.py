@@ -121,8 +121,8 @@ class Store:
         """
         id, version = checked(id, "id"), checked(version, "version")
         part_bytes = None if part_bytes is None else whole(part_bytes, "part_bytes", 1)
-        feed = _feed(data)
         self._folder.check(id, version, replace)
+        feed = _feed(data)
         with self._folder.staging() as stage, _bar(f"{id} {version}", feed.rows, progress) as told:
             with Writer(stage, feed.rows, part_bytes, told) as writer:
                 for records in feed.read(writer):

@@ -227,13 +227,18 @@ def test_parts_that_a_writer_had_placed_before_it_died_are_cleared_away_unless_u
     assert objects(tmp_path) == {used}
 
 
-def test_a_damaged_part_is_mended_by_who_writes_the_same_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["cut", "changed", "gone"])
+def test_a_damaged_part_is_mended_by_who_writes_the_same_again(tmp_path: Path, damage: str) -> None:
     submit(tmp_path, "1", [1, 2, 3])
     (path,) = tmp_path.glob("objects/*/value.npy")
-    path.write_bytes(path.read_bytes()[:-3])
+    whole = path.read_bytes()
+    path.unlink()
+    if damage != "gone":
+        path.write_bytes(whole[:-3] if damage == "cut" else whole[:-1] + b"x")
     with pytest.raises(DamageError):
-        values(tmp_path, "1")
+        verify(Folder(tmp_path).catalog, None, None)
     submit(tmp_path, "2", [1, 2, 3])
+    assert verify(Folder(tmp_path).catalog, None, None) == 1
     assert values(tmp_path, "1") == values(tmp_path, "2") == [1, 2, 3]
 
 

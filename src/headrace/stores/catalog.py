@@ -150,6 +150,8 @@ class Catalog:
                 found = os.stat(folder / name).st_size
             except FileNotFoundError:
                 problems.append(f"{folder / name} is missing")
+            except OSError as error:
+                problems.append(f"{folder / name} cannot be looked at: {error.strerror}")
             else:
                 if found != sum.bytes:
                     problems.append(f"{folder / name} has {found} bytes, expected {sum.bytes}")

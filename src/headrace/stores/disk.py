@@ -110,13 +110,21 @@ def sync_folder(path: Path) -> None:
 
 def take_lock(path: Path) -> int:
     """Wait for a lock that dies with its holder, and return the open file that holds it."""
-    lock = os.open(path, os.O_CREAT | os.O_RDONLY, 0o666)  # another user's lock may not be open for writing
+    lock = _open(path, os.O_CREAT)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
     except BaseException:
         os.close(lock)
         raise
     return lock
+
+
+def _open(path: Path, flags: int = 0) -> int:
+    """Open a lock: for writing where that is allowed, since NFS locks nothing else; another user's may not be."""
+    try:
+        return os.open(path, flags | os.O_RDWR, 0o666)
+    except PermissionError:
+        return os.open(path, flags | os.O_RDONLY, 0o666)
 
 
 def let_go(lock: int) -> None:
@@ -128,9 +136,11 @@ def let_go(lock: int) -> None:
 def is_held(path: Path) -> bool:
     """Return whether somebody who is alive holds a lock."""
     try:
-        lock = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+        lock = _open(path)
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except PermissionError:  # another user's, who clears up after himself
+        return True
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

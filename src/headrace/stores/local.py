@@ -86,7 +86,7 @@ class Folder:
         for stage in (self.root / "tmp").iterdir():
             if is_held(stage / "lock"):
                 continue
-            with suppress(FileNotFoundError, ValueError):  # it died before it touched any part
+            with suppress(FileNotFoundError, NotADirectoryError, PermissionError, ValueError):  # it touched no part
                 self._drop(json.loads((stage / _TOUCHED).read_bytes()), stage)
             shutil.rmtree(stage, ignore_errors=True)
 
@@ -144,11 +144,27 @@ class Folder:
         (stage / _TOUCHED).write_text(json.dumps([part.digest for part in parts]))
         for part in parts:
             place = self.catalog.objects / part.digest
-            if place.exists() and self.catalog.misfits(part):  # what is there is damaged: this mends it
-                os.rename(place, stage / f"{part.digest}.damaged")
-            if not place.exists():
+            if place.exists():
+                self._mend(stage, part)
+            else:
                 os.rename(stage / part.digest, place)
         sync_folder(self.catalog.objects)
+
+    def _mend(self, stage: Path, part: Part) -> None:
+        """Put files in place of those that should be equal, one by one: whatever was damaged is whole again.
+
+        Readers see the one or the other, and keep what they have mapped.
+        """
+        place = self.catalog.objects / part.digest
+        for name in part.files:
+            made = stage / part.digest / name
+            if made.exists():  # else another part of the same content has brought it
+                try:
+                    os.replace(made, place / name)
+                except PermissionError:  # another user's; share it, if it looks whole
+                    if self.catalog.misfits(part):
+                        raise
+        sync_folder(place)
 
     def _name(self, stage: Path, path: Path, manifest: Manifest) -> None:
         """Write the manifest and give it its name: the step by which the version is there."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from headrace.core.batch import Batch
 from headrace.core.columns import Column, objects
-from headrace.core.errors import DamageError, MissingExtraError
+from headrace.core.errors import DamageError, MissingExtraError, StoreError
 from headrace.core.fields import Fields
 from headrace.core.kinds import Nested
 from headrace.core.ragged import Ragged
@@ -76,6 +76,8 @@ def _array(path: Path, dtype: str, item: tuple[int, ...], rows: int | None = Non
         raise DamageError(f"{path} is missing") from error
     except (ValueError, EOFError) as error:
         raise DamageError(f"{path} is no .npy file: {error}") from error
+    except OSError as error:
+        raise StoreError(f"cannot map {path}: {error.strerror or error}") from error
     expected = (len(array) if rows is None else rows, *item)
     if array.shape != expected or (dtype and str(array.dtype) != dtype):
         raise DamageError(f"{path} holds {array.dtype} {array.shape}, expected {dtype} {expected}")

@@ -25,6 +25,8 @@ from headrace.stores.writers import BatchWriter, Place
 CHUNK_BYTES = 32 << 20
 """How much is written at once: large enough for several threads to sum it up, small beside what is in memory."""
 
+_SAMPLED = 1024  # rows that are looked at for their size
+
 
 class PartWriter:
     """One part.
@@ -230,8 +232,9 @@ class Writer:
 
 
 def _chunks(batch: Batch, wanted: float) -> Iterator[Batch]:
-    """Cut a batch into pieces of about as many bytes; views."""
+    """Cut a batch into pieces of about as many bytes, as far as a sample of its rows tells; views."""
     rows = max(1, len(batch))
-    step = max(1, int(wanted * rows // max(1, columns.size_in_bytes(batch))))
+    sample = columns.part(batch, slice(None, None, -(-rows // _SAMPLED)))
+    step = max(1, int(wanted * max(1, len(sample)) // max(1, columns.size_in_bytes(sample))))
     for start in range(0, rows, step):
         yield batch if step >= rows else batch[start : start + step]

@@ -89,6 +89,8 @@ def _glance(path: Path, expected: FileSum) -> str:
         found = path.stat().st_size
     except FileNotFoundError:
         return "is missing"
+    except OSError as error:
+        return f"cannot be looked at: {error.strerror}"
     return "" if found == expected.bytes else f"has {found} bytes, expected {expected.bytes}"
 
 
