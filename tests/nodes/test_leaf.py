@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import headrace as hr
 from headrace import Batch, ColumnError, Dataset, HeadraceError, KindError, RecordError, SchemaError
 from headrace.core.schema import Field, Schema
 
@@ -106,6 +107,19 @@ def test_columns_that_differ_from_read_to_read_are_refused_in_a_stream() -> None
 
     with pytest.raises(SchemaError, match="batch 1 of epoch 0 has columns n, more, earlier ones had columns n"):
         list(Dataset(Numbers(give=moody)).batch(4).stream())
+
+
+def test_a_source_may_write_to_the_indices_and_hand_them_back() -> None:
+    def careless(indices: Any) -> Any:
+        indices += 1
+        return {"n": indices}
+
+    ds = Dataset(Numbers(give=careless)).shuffle(0)
+    for first, second in hr.zip(ds, ds):
+        assert first == second
+    batches = ds.batch(4)
+    assert batches[1]["n"].tolist() == (batches.indices(1) + 1).tolist()
+    assert batches.map(lambda batch: batch["n"].sum()).list() == [batch["n"].sum() for batch in batches]
 
 
 def test_what_a_source_may_not_be_written_to_is_copied() -> None:

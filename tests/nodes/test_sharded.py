@@ -95,6 +95,37 @@ def test_maps_and_choices_of_columns_sink_below_a_share_so_that_it_stays_elastic
     assert next(iter(other.stream().resume(state)))["n"].shape == (3,)
 
 
+def test_the_marks_of_padding_are_a_column_like_others_when_columns_are_chosen() -> None:
+    ds = Dataset(n=np.arange(5), x=np.ones(5)).shuffle(0).shard(1, 2, "pad")
+    assert list(ds[0]) == ["n", "x", "padded"]
+    assert list(ds.select("n")[0]) == ["n"]
+    assert list(ds.select("padded", "n")[0]) == ["padded", "n"]
+    assert list(ds.drop("padded")[0]) == ["n", "x"]
+    assert list(ds.rename(padded="filler")[0]) == ["n", "x", "filler"]
+    for n, x in ds.select_tuple("n", "x").batch(2):
+        assert n.shape == x.shape
+    pairs = Dataset(np.arange(5), np.ones(5)).shard(1, 2, "pad")
+    assert pairs.select(2)[-1] == (True,)
+    assert pairs.drop(2)[0] == (1, 1.0)
+    assert Dataset(np.arange(5)).shard(1, 2, "pad").select(0)[1] == (3,)
+
+
+def test_a_padded_share_with_some_of_its_columns_is_resumed_by_other_readers() -> None:
+    def build(index: int, count: int, size: int) -> Dataset:
+        ds = Dataset(n=np.arange(23), x=np.ones(23)).shuffle(0).shard(index, count, "pad")
+        return (
+            ds.select("n", "padded").batch(size).map(lambda batch, rng: batch.with_columns(r=rng.random(len(batch))), 0)
+        )
+
+    iterators = [iter(build(index, 2, 3).stream()) for index in range(2)]
+    rows = [row for iterator in iterators for row in next(iterator).rows()]
+    state = iterators[0].state_dict()
+    for index in range(3):
+        rows += [row for batch in build(index, 3, 2).stream().resume(state) for row in batch.rows()]
+    assert sorted(row["n"] for row in rows if not row["padded"]) == list(range(23))
+    assert len({row["r"] for row in rows}) == len(rows)
+
+
 def test_an_endless_dataset_has_endless_shares() -> None:
     ds = Dataset(range(4)).repeat().shard(1, 3)
     assert ds.take(5).list() == [1, 0, 3, 2, 1]

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from headrace.nodes.picked import Picked
 from headrace.nodes.rewrite import over
 from headrace.nodes.sharded import Sharded
 from headrace.nodes.show import chain, costs_nothing
+
+Upper: TypeAlias = Map | Picked | Batched
+"""What can stand on a share without making its state a reader's own."""
 
 _MOST_RECORDS = 256  # records read together where they are handed out one by one
 
@@ -99,26 +102,24 @@ class Topology:
         ground: The global order, which every reader shares.
         sharded: This reader's share of it, if it is sharded last before batch.
         batched: The batch, if there is one that no order stands on.
-        maps: What stands on the batch, the highest first.
+        uppers: All that stands on the share, or on the ground, the highest first.
     """
 
     ground: Node
     sharded: Sharded | None
     batched: Batched | None
-    maps: tuple[Map | Picked, ...]
+    uppers: tuple[Upper, ...]
 
     @classmethod
     def of(cls, node: Node) -> Topology:
-        maps: list[Map | Picked] = []
-        below = node
-        while isinstance(below, Map | Picked):
-            maps.append(below)
-            below = below.input
+        uppers, below = _peeled(node, Map, Picked)
         batched = below if isinstance(below, Batched) else None
-        under = node if batched is None else batched.input
-        sharded = under if isinstance(under, Sharded) else None
-        ground = under if sharded is None else sharded.input
-        return cls(ground, sharded, batched, tuple(maps) if batched is not None else ())
+        ground = node if batched is None else batched.input
+        uppers = [] if batched is None else [*uppers, batched]
+        picks, below = _peeled(ground, Picked)  # a choice of columns may stand between
+        if not isinstance(below, Sharded):
+            return cls(ground, None, batched, tuple(uppers))
+        return cls(below.input, below, batched, (*uppers, *picks))
 
     @property
     def size(self) -> int:
@@ -136,11 +137,18 @@ class Topology:
             node: Node = Sharded(self.ground, 0, 1, "uneven", base)
         else:
             node = Sharded(self.ground, self.sharded.index, self.sharded.count, self.sharded.remainder, base)
-        if self.batched is not None:
-            node = over(self.batched, node)
-        for upper in reversed(self.maps):
+        for upper in reversed(self.uppers):
             node = over(upper, node)
         return node
+
+
+def _peeled(node: Node, *kinds: type[Map] | type[Picked]) -> tuple[list[Upper], Node]:
+    """Return the nodes of some kinds that stand on top, the highest first, and what lies below them."""
+    uppers: list[Upper] = []
+    while isinstance(node, kinds):
+        uppers.append(node)
+        node = node.input
+    return uppers, node
 
 
 class _CrossingCursor:

@@ -73,7 +73,7 @@ class Leaf:
         if self.columns is not None:
             return Columns(gather(self.columns, at.positions, context.buffers, id(self)), self.structure)
         try:
-            got = self.source.read(at.positions)
+            got = self.source.read(at.positions.copy())  # its own: it may write to them, or hand them back
         except HeadraceError:
             raise
         except Exception as error:

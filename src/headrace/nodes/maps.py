@@ -140,10 +140,10 @@ def _keys(node: Node, at: At) -> Indices:
         node = node.input
     if not isinstance(node, Batched):
         return at.positions
-    first = at.positions * node.size
-    if not isinstance(node.input, Sharded):
-        return first
-    return first * node.input.count + (node.input.base + node.input.index)
+    first, below = at.positions * node.size, node.input
+    while isinstance(below, Picked):
+        below = below.input
+    return first * below.count + (below.base + below.index) if isinstance(below, Sharded) else first
 
 
 def _each(at: At) -> list[int]:
@@ -154,4 +154,4 @@ def _each(at: At) -> list[int]:
 
 def _some(ids: Indices) -> str:
     shown = ", ".join(map(str, ids[:5].tolist()))
-    return f"records {shown}{', ...' if len(ids) > 5 else ''}"
+    return f"{'record' if len(ids) == 1 else 'records'} {shown}{', ...' if len(ids) > 5 else ''}"

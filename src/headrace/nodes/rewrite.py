@@ -19,7 +19,7 @@ from headrace.nodes.maps import Map
 from headrace.nodes.node import Node, Over
 from headrace.nodes.ordered import Ordered
 from headrace.nodes.picked import Picked
-from headrace.nodes.sharded import PADDED, Sharded
+from headrace.nodes.sharded import Sharded
 
 AnyOver = TypeVar("AnyOver", bound=Over)
 
@@ -115,7 +115,7 @@ def count(node: Node, counts: Callable[[Node], bool]) -> int:
 
 def pick(node: Node, kind: str, pairs: tuple[tuple[str, str], ...]) -> Node:
     """Choose columns, at the source where nothing between needs the others."""
-    if isinstance(node, Sharded) and PADDED not in (old for old, _ in pairs):
+    if isinstance(node, Sharded) and node.remainder != "pad":  # the marks of a padded one can be chosen, too
         return above_maps(node, lambda below: pick(below, kind, pairs))
     wanted = Picked(node, kind, pairs)
     schema = node.schema()
