@@ -597,7 +597,9 @@ def concat(datasets: Iterable[Dataset]) -> Dataset:
     """
     nodes = _nodes(datasets, "concat")
     check_alike(nodes, "concat")
-    return Dataset._of(_settled(Concat(nodes)))
+    # one list of parts however they were put together: adding in a loop would nest as deep
+    parts = tuple(part for node in nodes for part in (node.inputs if isinstance(node, Concat) else (node,)))
+    return Dataset._of(_settled(Concat(parts)))
 
 
 def zip(*datasets: Dataset) -> Dataset:

@@ -103,6 +103,17 @@ def test_one_after_the_other(lengths: list[int]) -> None:
     assert hr.concat(sets).batch(4, drop_remainder=True).stream().unbatch().list() == expected[: len(expected) // 4 * 4]
 
 
+def test_adding_in_a_loop_does_not_nest() -> None:
+    ds = Dataset(n=np.arange(2))
+    for start in range(2, 1000, 2):
+        ds = ds + Dataset(n=np.arange(start, start + 2))
+    assert [record["n"] for record in ds] == list(range(1000))
+    assert sorted(ds.shuffle(0).batch(1000)[0]["n"]) == list(range(1000))
+    assert ds.shuffle(0).step_of(731) is not None
+    with pytest.raises(SchemaError, match="part 1 has"):
+        ds + Dataset(m=[1])
+
+
 def test_records_still_as_objects_and_columns_stand_one_after_the_other() -> None:
     rows, columns = Dataset([{"x": 1}, {"x": 2}]), Dataset(x=np.array([3, 4]))
     assert (rows + columns).list() == [{"x": at} for at in (1, 2, 3, 4)]
