@@ -26,7 +26,7 @@ types: $(VENV)/.types  ## mypy --strict
 	$(VENV)/bin/mypy src tests examples scripts benchmarks
 
 docs: $(VENV)/.docs  ## the site, in docs/_build/html; a warning is an error
-	$(VENV)/bin/sphinx-build --quiet --nitpicky --fail-on-warning --keep-going docs docs/_build/html
+	$(VENV)/bin/sphinx-build --no-color --quiet --nitpicky --fail-on-warning --keep-going docs docs/_build/html
 	@echo "The site is in docs/_build/html/index.html"
 
 bench: $(BENCH_VENV)/.bench  ## the speed table, into benchmarks/results.md
