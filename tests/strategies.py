@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import headrace as hr
 from headrace import Dataset, OrderError
 from headrace.core.address import At
-from headrace.core.permutation import explicit
+from headrace.core.permutation import explicit, keyed
 from headrace.core.schedule import Mixture
 from headrace.core.seeds import KeyedGenerator, key
 
@@ -32,7 +32,8 @@ class Op:
     """One step.
 
     Args:
-        kind: ``map``, ``noise`` (a random map), ``shuffle``, ``still shuffle``, ``repeat``, ``shard`` or ``set``.
+        kind: ``map``, ``noise`` (a random map), ``pick`` (of columns), ``shuffle``, ``still shuffle``, ``repeat``,
+            ``shard`` or ``set``.
         apply: What it makes of the records below.
         function: Of a map: what it makes of a value.
     """
@@ -87,7 +88,7 @@ class Model:
                 upto -= 1
             elif self.still_at(upto):
                 return upto
-            elif above in ("map", "noise", "shuffle", "still shuffle"):
+            elif above in ("map", "noise", "pick", "shuffle", "still shuffle"):
                 upto -= 1
             else:
                 return None
@@ -96,6 +97,10 @@ class Model:
         """Return the chain with a step added, at its end or at a place."""
         upto = len(self.ops) if upto is None else upto
         return replace(self, ops=(*self.ops[:upto], op, *self.ops[upto:]))
+
+    def then_below_a_share(self, op: Op) -> Model:
+        """Return the chain with a row-wise step added, which goes below a share that stands on top."""
+        return self.then(op, len(self.ops) - (bool(self.ops) and self.ops[-1].kind == "shard"))
 
     def shown(self, upto: int) -> Callable[[int], int]:
         """Return what the maps above a place make of a value there."""
@@ -131,11 +136,15 @@ def on_epoch(change: Callable[[list[Record]], list[Record]]) -> Callable[[Epochs
     return lambda below: lambda epoch: change(below(epoch))
 
 
-def shuffled(seed: int, place: int, reshuffle: bool) -> Callable[[Epochs], Epochs]:
+def shuffled(seed: int, place: int, reshuffle: bool, method: str) -> Callable[[Epochs], Epochs]:
     def apply(below: Epochs) -> Epochs:
         def at(epoch: int) -> list[Record]:
             records = below(epoch)
-            order = explicit(key(seed, "shuffle", place), epoch if reshuffle else 0, len(records))
+            drawn = epoch if reshuffle else 0
+            if method == "explicit":
+                order = explicit(key(seed, "shuffle", place), drawn, len(records))
+            else:
+                order = keyed(key(seed, "shuffle", place), drawn, len(records)).forward(np.arange(len(records)))
             return [records[index] for index in order]
 
         return at
@@ -208,10 +217,7 @@ def _map(draw: st.DrawFn, chain: Chain) -> Chain:
     def function(x: int) -> int:
         return x * 2 + by
 
-    place = len(chain.model.ops)
-    if chain.model.ops and chain.model.ops[-1].kind == "shard":
-        place -= 1
-    model = chain.model.then(Op("map", mapped(function), function), place)
+    model = chain.model.then_below_a_share(Op("map", mapped(function), function))
     if batches:
         dataset = chain.dataset.map_batches(
             lambda batch: {"id": batch["id"], "x": batch["x"] * 2 + by} if len(batch) else batch
@@ -223,18 +229,33 @@ def _map(draw: st.DrawFn, chain: Chain) -> Chain:
 
 def _noise(draw: st.DrawFn, chain: Chain) -> Chain:
     seed = draw(st.integers(0, 2))
-    place = len(chain.model.ops)
-    if chain.model.ops and chain.model.ops[-1].kind == "shard":
-        place -= 1
     op = Op("noise", noised(seed, chain.model.count("map", "noise")))
-    return chain.step(f"noise({seed})", chain.dataset.map(noisy, seed=seed), chain.model.then(op, place))
+    return chain.step(f"noise({seed})", chain.dataset.map(noisy, seed=seed), chain.model.then_below_a_share(op))
 
 
 def _shuffle(draw: st.DrawFn, chain: Chain) -> Chain:
     seed, reshuffle = draw(st.integers(0, 2)), draw(st.booleans())
+    method: Any = draw(st.sampled_from(["explicit", "explicit", "keyed"]))
     place = chain.model.count("shuffle", "still shuffle")
-    op = Op("shuffle" if reshuffle else "still shuffle", shuffled(seed, place, reshuffle))
-    return chain.step(f"shuffle({seed}, {reshuffle})", chain.dataset.shuffle(seed, reshuffle), chain.model.then(op))
+    op = Op("shuffle" if reshuffle else "still shuffle", shuffled(seed, place, reshuffle, method))
+    dataset = chain.dataset.shuffle(seed, reshuffle, method)
+    return chain.step(f"shuffle({seed}, {reshuffle}, {method})", dataset, chain.model.then(op))
+
+
+def _pick(draw: st.DrawFn, chain: Chain) -> Chain:
+    kind = draw(st.sampled_from(["select", "rename", "drop"]))
+    if kind == "select":
+        dataset = chain.dataset.select("x", "id")
+    elif kind == "rename":
+        dataset = chain.dataset.rename(x="y").rename({"y": "x"})
+    else:
+        dataset = chain.dataset.map_batches(_with_more).drop("more")
+    model = chain.model.then_below_a_share(Op("map", lambda below: below)) if kind == "drop" else chain.model
+    return chain.step(kind, dataset, model.then_below_a_share(Op("pick", lambda below: below)))
+
+
+def _with_more(batch: hr.Batch) -> hr.Batch:
+    return batch.with_columns(more=batch["x"])
 
 
 def _repeat(draw: st.DrawFn, chain: Chain) -> Chain:
@@ -374,7 +395,8 @@ def _sample(draw: st.DrawFn, chain: Chain) -> Chain:
 
 
 STEPS: list[Callable[[st.DrawFn, Chain], Chain]] = [
-    _map, _noise, _shuffle, _shuffle, _repeat, _cut, _slice, _choose, _shard, _filter, _sort, _group, _split, _sample
+    _map, _noise, _pick, _shuffle, _shuffle, _repeat, _cut, _slice, _choose, _shard, _filter, _sort, _group, _split,
+    _sample
 ]  # fmt: skip
 
 

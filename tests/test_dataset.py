@@ -29,7 +29,7 @@ EPOCHS = 3
 # The laws of a chain, against a model in plain lists
 
 
-@settings(max_examples=400)
+@settings(max_examples=600)
 @given(chain=chains())
 def test_a_chain_gives_in_every_epoch_what_its_model_in_lists_gives(chain: Chain) -> None:
     ds, model = chain.dataset, chain.model
@@ -116,7 +116,7 @@ def test_a_filter_after_a_shuffle_is_the_shuffle_of_what_a_filter_keeps(chain: C
     kept = [record for record in chain.model.at(0) if keep(record)]
     assert len(after) == len(before) == len(kept)
     assert after.stream(epochs=EPOCHS).list() == before.stream(epochs=EPOCHS).list()
-    assert sorted(map(str, after)) == sorted(map(str, kept))
+    assert sorted((record["id"], record["x"]) for record in after) == sorted((row["id"], row["x"]) for row in kept)
     assert [after[position] for position in range(len(after))] == after.list()
 
 
@@ -124,7 +124,6 @@ def test_a_filter_after_a_shuffle_is_the_shuffle_of_what_a_filter_keeps(chain: C
 @given(chain=chains())
 def test_repr_reads_nothing_and_never_fails(chain: Chain) -> None:
     assert repr(chain.dataset).startswith("Dataset(")
-    assert "->" in repr(chain.dataset) or len(chain.steps) == 1
 
 
 # As a sequence

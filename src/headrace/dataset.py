@@ -598,7 +598,7 @@ def concat(datasets: Iterable[Dataset]) -> Dataset:
     nodes = _nodes(datasets, "concat")
     check_alike(nodes, "concat")
     # one list of parts however they were put together: adding in a loop would nest as deep
-    parts = tuple(part for node in nodes for part in (node.inputs if isinstance(node, Concat) else (node,)))
+    parts = tuple(part for node in rewrite.in_one_order(nodes) for part in (node.inputs if isinstance(node, Concat) else (node,)))
     return Dataset._of(_settled(Concat(parts)))
 
 
@@ -632,7 +632,7 @@ def mix(
     nodes = _nodes(datasets, "mix")
     check_alike(nodes, "mix")
     shares = tuple(float(weight) for weight in weights) if weights is not None else (1.0,) * len(nodes)
-    mixed = Mix(nodes, shares, stop)
+    mixed = Mix(rewrite.in_one_order(nodes), shares, stop)
     mixed.check()
     return Dataset._of(_settled(mixed))
 

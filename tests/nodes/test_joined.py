@@ -121,6 +121,21 @@ def test_records_still_as_objects_and_columns_stand_one_after_the_other() -> Non
     assert (columns + rows).shuffle(0).batch(4)[0]["x"].dtype == np.int64
 
 
+@pytest.mark.parametrize("join", [hr.concat, lambda sets: hr.mix(sets, [2, 1])], ids=["concat", "mix"])
+def test_columns_come_in_the_order_of_the_first_dataset(join: Any) -> None:
+    first, second = Dataset(x=[1, 2], y=[1, 2]), Dataset(y=[3, 4], x=[3, 4])
+    for other in (second, second.shuffle(0), second.shard(0, 1)):
+        for batch in join([first, other]).batch(1).stream(2):
+            assert list(batch) == ["x", "y"]
+    assert [list(record) for record in join([second, first]).shuffle(0)] == [["y", "x"]] * len(join([second, first]))
+
+
+def test_batches_whose_columns_come_in_another_order_are_alike() -> None:
+    ds = Dataset([{"x": 1, "y": 1}]) + Dataset([{"y": 2, "x": 2}])
+    assert [batch.rows() for batch in ds.batch(1).stream()] == [[{"x": 1, "y": 1}], [{"x": 2, "y": 2}]]
+    assert ds.batch(2)[0]["x"].tolist() == [1, 2]
+
+
 DIFFERENT: dict[str, tuple[Callable[[], Dataset], Callable[[], Dataset]]] = {
     "names": (lambda: Dataset(x=[1]), lambda: Dataset(y=[1])),
     "order of names": (lambda: Dataset(x=[1], y=[1]), lambda: Dataset(x=[1])),

@@ -235,8 +235,8 @@ class _CrossingCursor:
         else:
             return item
         if self._names is None:
-            self._names = names if isinstance(names, int) else tuple(names)
-        elif self._names != (names if isinstance(names, int) else tuple(names)):
+            self._names = names if isinstance(names, int) else dict.fromkeys(names).keys()
+        elif self._names != names:  # names in another order are the same names
             raise SchemaError(
                 f"batch {self._step} of epoch {self._epoch} has {_shown(names)}, earlier ones had "
                 f"{_shown(self._names)}: a map must return the same columns for every record"

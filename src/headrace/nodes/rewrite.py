@@ -127,6 +127,20 @@ def pick(node: Node, kind: str, pairs: tuple[tuple[str, str], ...]) -> Node:
     return lower if lower is not None else wanted
 
 
+def in_one_order(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Return nodes of the same columns with all of them in the order of the first, as far as they are known."""
+    schema = nodes[0].schema()
+    if schema is None or schema.structure != "mapping":
+        return nodes
+    pairs = tuple((name, name) for name in schema.fields)
+    return tuple(node if _names(node) in (None, list(schema.fields)) else pick(node, "select", pairs) for node in nodes)
+
+
+def _names(node: Node) -> list[str] | None:
+    schema = node.schema()
+    return None if schema is None else list(schema.fields)
+
+
 def _at_source(node: Node, names: tuple[str, ...]) -> Node | None:
     if isinstance(node, Leaf) and node.schema() is not None:
         return replace(node, names=names)
