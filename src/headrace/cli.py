@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -43,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     run: Callable[[argparse.Namespace], int] = arguments.run
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal may lack letters that the data has
     try:
         code = run(arguments)
         sys.stdout.flush()
@@ -115,6 +119,8 @@ def _open(path: str) -> Store:
     store = Store(path)
     if not store.path.exists():
         raise StoreError(f"there is no store at {store.path}")
+    if not (store.path / "datasets").is_dir() and any(store.path.iterdir()):
+        raise StoreError(f"{store.path} is no store: it holds other things, and no folder 'datasets'")
     return store
 
 

@@ -17,6 +17,7 @@ from headrace.core.collate import Pad
 from headrace.core.collate import check as check_collate
 from headrace.core.errors import ArgumentError, EndlessError, KindError, SchemaError
 from headrace.core.order import Repeat
+from headrace.core.quotas import check as check_weights
 from headrace.core.records import Records, Rows, stacked, to_columns
 from headrace.core.records import concat as concat_records
 from headrace.core.schema import Schema
@@ -68,7 +69,7 @@ class Dataset:
 
     __slots__ = ("__weakref__", "_node")
 
-    def __init__(self, *data: Any, **columns: Any) -> None:
+    def __init__(self, /, *data: Any, **columns: Any) -> None:
         if len(data) == 1 and not columns and isinstance(data[0], Dataset):
             self._node: Node = data[0]._node
         elif len(data) == 1 and isinstance(data[0], Stream):
@@ -491,7 +492,7 @@ class Dataset:
         pairs = tuple((name, str(place) if as_tuple else name) for place, name in enumerate(wanted))
         return Dataset._of(rewrite.pick(self._node, kind, pairs))
 
-    def rename(self, names: Mapping[str, str] | None = None, **more: str) -> Dataset:
+    def rename(self, names: Mapping[str, str] | None = None, /, **more: str) -> Dataset:
         """Return records with some columns under new names: ``rename({"old": "new"})`` or ``rename(old="new")``."""
         pairs = {**(names or {}), **more}
         if not pairs:
@@ -631,7 +632,8 @@ def mix(
     """
     nodes = _nodes(datasets, "mix")
     check_alike(nodes, "mix")
-    shares = tuple(float(weight) for weight in weights) if weights is not None else (1.0,) * len(nodes)
+    given = [1.0] * len(nodes) if weights is None else [*weights]
+    shares = tuple(check_weights(given)) if len(given) == len(nodes) else tuple(given)
     mixed = Mix(rewrite.in_one_order(nodes), shares, stop)
     mixed.check()
     return Dataset._of(_settled(mixed))

@@ -49,7 +49,7 @@ def test_a_state_leads_back_to_its_place_from_anywhere() -> None:
     iterator = StreamIterator(Iterate.of(range(10)))
     next(iterator), next(iterator)
     state = json.loads(json.dumps(iterator.state_dict()))
-    assert state == {"format": 1, "order": ["range(0, 10)"], "code": [], "at": {"count": 2}}
+    assert state == {"format": 1, "order": ["range(0, 10)"], "code": [], "steps": "iterate", "at": {"count": 2}}
     assert list(iterator) == list(range(2, 10))
     for _ in range(2):
         iterator.load_state_dict(state)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from headrace.core.errors import ReplayWarning
 from headrace.core.fingerprint import of_record
 from headrace.core.flow import Flow
+from headrace.core.ragged import Ragged
 from headrace.stages.batch import Batched
 from headrace.stages.chain import Chain
 from headrace.stages.filter import Filter
@@ -45,13 +46,19 @@ def draw(n: int, rng: np.random.Generator) -> Iterator[int]:
         yield int(rng.integers(1000))
 
 
+def changed(item: Any, change: Callable[[Any], Any]) -> Any:
+    """Change an item of any kind: numbers and arrays, in tuples and in rows that differ in length."""
+    if isinstance(item, tuple):
+        return tuple(changed(one, change) for one in item)
+    return Ragged(change(item.values), item.offsets) if isinstance(item, Ragged) else change(item)
+
+
 def stir(item: Any) -> Any:
-    """Change an item of any kind."""
-    return tuple(map(stir, item)) if isinstance(item, tuple) else item * 3 + 1
+    return changed(item, lambda numbers: numbers * 3 + 1)
 
 
 def scatter(item: Any, rng: np.random.Generator) -> Any:
-    return tuple(scatter(one, rng) for one in item) if isinstance(item, tuple) else item + int(rng.integers(1000))
+    return changed(item, lambda numbers: numbers + int(rng.integers(1000)))
 
 
 def number_of(item: Any) -> int:

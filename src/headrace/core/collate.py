@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from headrace.core import kinds
+from headrace.core import kinds, tensors
 from headrace.core.batch import Batch
 from headrace.core.callables import failure, name_of
 from headrace.core.errors import ArgumentError, ColumnError, KindError, RecordError, SchemaError
@@ -15,6 +15,7 @@ from headrace.core.kinds import Column
 from headrace.core.ragged import Ragged
 from headrace.core.records import Columns, Records, Rows, to_columns
 from headrace.core.schema import Structure
+from headrace.core.tensors import is_tensor
 
 Pad: TypeAlias = bool | int | float | complex | np.generic | Mapping[str, Any] | None
 """What ragged columns are filled up with: a value for all, or a mapping from column to value; None for no padding."""
@@ -92,8 +93,12 @@ def _padded(columns: Columns, pad: Pad, stacked: bool) -> Columns:
         if isinstance(column, Batch) and not isinstance(pad, Mapping):
             filled[name] = _padded(Columns(column), pad, stacked).batch
         elif name in pad if isinstance(pad, Mapping) else _may_be_ragged(column, stacked):
+            filler = pad[name] if isinstance(pad, Mapping) else pad
+            if is_tensor(column) or tensors.are_uneven(column):
+                filled[name], lengths[name] = tensors.pad(name, column, filler)
+                continue
             rows = _ragged(name, column)
-            filled[name] = rows.pad(pad[name] if isinstance(pad, Mapping) else pad)
+            filled[name] = rows.pad(filler)
             lengths[name] = rows.lengths
         else:
             filled[name] = column
@@ -115,7 +120,9 @@ def with_lengths(filled: dict[str, Column], lengths: dict[str, Column], structur
 
 
 def _may_be_ragged(column: Column, stacked: bool) -> bool:
-    if isinstance(column, Ragged):
+    if isinstance(column, Ragged) or tensors.are_uneven(column):
+        return True
+    if stacked and is_tensor(column) and column.ndim == 2:
         return True
     return stacked and isinstance(column, np.ndarray) and column.ndim == 2 and column.dtype.kind in "biufc"
 

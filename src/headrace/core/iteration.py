@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from copy import deepcopy
+from threading import RLock
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +19,8 @@ _MARK_SHARE = 0.01  # of the time between two marks
 
 class StreamIterator:
     """Items of a flow, one by one, with a state to resume from.
+
+    Several threads may take turns: each item is handed out once.
 
     All that is held open (generators, files, progress bars) is closed at the end, at an error, by ``close``, at the end
     of a ``with`` block, and when the iterator is dropped.
@@ -39,6 +42,7 @@ class StreamIterator:
         "_due",
         "_flow",
         "_identity",
+        "_lock",
         "_mark",
         "_marked_at",
         "_since",
@@ -47,6 +51,7 @@ class StreamIterator:
     _cursor: Cursor
 
     def __init__(self, flow: Flow, at: State | None = None) -> None:
+        self._lock = RLock()
         self._flow = flow
         self._identity: State | None = None
         self._due = _FIRST_MARK
@@ -64,6 +69,10 @@ class StreamIterator:
         return self
 
     def __next__(self) -> Any:
+        with self._lock:
+            return self._next()
+
+    def _next(self) -> Any:
         if self._broken:
             self._recover()
         try:
@@ -120,13 +129,14 @@ class StreamIterator:
 
     def state_dict(self) -> State:
         """Return where the next item begins: plain JSON, to be given to ``load_state_dict`` or ``Stream.resume``."""
-        if self._identity is None:
-            self._identity = identity(self._flow)
-        if self._broken:
-            self._cursor = self._replayed()
-            self._mark, self._since = self._cursor.state(), 0
-            self._cursor.close()  # nothing stays open after an error
-        return deepcopy({**self._identity, "at": self._cursor.state()})
+        with self._lock:
+            if self._identity is None:
+                self._identity = identity(self._flow)
+            if self._broken:
+                self._cursor = self._replayed()
+                self._mark, self._since = self._cursor.state(), 0
+                self._cursor.close()  # nothing stays open after an error
+            return deepcopy({**self._identity, "at": self._cursor.state()})
 
     def load_state_dict(self, state: State) -> None:
         """Go to where a state says, whatever was handed out so far.
@@ -140,13 +150,18 @@ class StreamIterator:
         """
         at = deepcopy(open_envelope(self._flow, state))
         cursor = self._flow.start(at)
-        self._cursor.close()
-        self._begin(cursor, at)
+        with self._lock:
+            self._cursor.close()
+            self._begin(cursor, at)
 
     def close(self) -> None:
         """Let go of what is held open. The iterator is then at its end; ``state_dict`` still says where it was."""
         self._closed = True
         self._cursor.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Make a copy, or what is pickled, an iterator of its own that stands at the same place."""
+        return _resumed, (self._flow, self.state_dict())
 
     def __enter__(self) -> Self:
         return self
@@ -160,3 +175,9 @@ class StreamIterator:
         cursor = getattr(self, "_cursor", None)  # there is none where the start failed
         if cursor is not None:
             cursor.close()
+
+
+def _resumed(flow: Flow, state: State) -> StreamIterator:
+    iterator = StreamIterator(flow)
+    iterator.load_state_dict(state)
+    return iterator

@@ -1,7 +1,8 @@
 """What a state carries beside the place: the number of its format and the identity of the flow it belongs to.
 
-``{"format": 1, "order": [lines], "code": [lines], "at": cursor's state}``, plain JSON. The lines are those of
-``Flow.order`` and ``Flow.code``; a state whose order differs is refused with what differs, other code only warns.
+``{"format": 1, "order": [lines], "code": [lines], "steps": kinds, "at": cursor's state}``, plain JSON. The lines are
+those of ``Flow.order`` and ``Flow.code``; a state whose steps or order differ is refused with what differs, other code
+only warns.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def envelope(flow: Flow, at: State) -> State:
 
 def identity(flow: Flow) -> State:
     """Return the part of an envelope that is the same at every place of a flow."""
-    return {"format": FORMAT, "order": brief(flow.order()), "code": brief(flow.code())}
+    return {"format": FORMAT, "order": brief(flow.order()), "code": brief(flow.code()), "steps": _steps(flow)}
 
 
 def open_envelope(flow: Flow, state: object) -> State:
@@ -47,6 +48,11 @@ def open_envelope(flow: Flow, state: object) -> State:
             "the state belongs to another order of items. "
             f"Where it was saved: {differing[0]}; here: {differing[1]}. Build the same chain, or start a new run"
         )
+    if saved.get("steps", here["steps"]) != here["steps"]:
+        raise StateError(
+            f"the state belongs to another chain of steps. Where it was saved: {saved['steps']!r:.300}; "
+            f"here: {here['steps']!r:.300}. Build the same chain, or start a new run"
+        )
     if (differing := _differing(saved["code"], here["code"])) is not None:
         warn(
             f"code has changed since the state was saved. Then: {differing[0]}; now: {differing[1]}. "
@@ -55,6 +61,18 @@ def open_envelope(flow: Flow, state: object) -> State:
         )
     at: State = saved["at"]
     return at
+
+
+def _steps(flow: Any) -> str:
+    """Return the kinds of steps that a state is shaped by: ``crossing > map > batch``; many are shortened."""
+    several = getattr(flow, "upstreams", ())
+    under = [flow.upstream] if getattr(flow, "upstream", None) is not None else list(several)
+    own = "" if getattr(flow, "stateless", False) else type(flow).__name__.lower()
+    below = _steps(under[0]) if len(under) == 1 else f"({', '.join(map(_steps, under))})" if under else ""
+    text = " > ".join(part for part in (below, own) if part)
+    if len(text) <= _END:
+        return text
+    return f"{text[: _END - 40]} ... {blake2b(text.encode(), digest_size=8).hexdigest()}"
 
 
 def brief(lines: Sequence[str]) -> list[str]:

@@ -74,3 +74,31 @@ def from_array(array: NDArray[Any], device: Any = None) -> Any:
     except TypeError as error:
         raise SchemaError(f"torch has no {array.dtype}; convert it first, such as by .astype(np.int64)") from error
     return tensor if device is None else tensor.to(device)
+
+
+def are_uneven(column: Any) -> bool:
+    """Say whether an object column holds tensors only, which differ in their first axis at most."""
+    if not isinstance(column, np.ndarray) or column.dtype != object or column.ndim != 1 or not len(column):
+        return False
+    rows = column.tolist()
+    if not all(map(is_tensor, rows)) or not all(row.ndim for row in rows):
+        return False
+    return len({(row.dtype, row.device, row.shape[1:]) for row in rows}) == 1
+
+
+def pad(name: str, column: Any, value: Any) -> tuple[Any, NDArray[np.int64]]:
+    """Return tensors as one of shape ``(rows, longest, *item)``, filled up behind; a copy. And their lengths.
+
+    Raises:
+        SchemaError: The rows are single values.
+    """
+    if not are_uneven(column) and column.ndim < 2:
+        raise SchemaError(f"cannot pad column {name!r}: its rows are single values")
+    rows = list(column)
+    lengths = np.array([len(row) for row in rows], np.int64)
+    first = rows[0]
+    shape = (len(rows), int(lengths.max()), *first.shape[1:])
+    filled = torch().full(shape, value, dtype=first.dtype, device=first.device)
+    for row, out in zip(rows, filled, strict=True):
+        out[: len(row)] = row
+    return filled, lengths

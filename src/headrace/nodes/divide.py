@@ -18,6 +18,7 @@ from headrace.core.records import to_columns
 from headrace.core.shuffle import Shuffle
 from headrace.core.source import Indices
 from headrace.core.subset import Subset
+from headrace.core.tensors import is_tensor, to_numpy
 from headrace.nodes.blocks import blocks
 from headrace.nodes.node import Node
 from headrace.nodes.ordered import Ordered
@@ -44,11 +45,14 @@ def _end(node: Node, what: str) -> int:
 
 def column(node: Node, name: str | int, what: str) -> NDArray[Any]:
     """Read one column of all records, in order; shape ``(n, ...)``."""
+    if node.batched:
+        raise OrderError(f"{what} looks at a column of records, and these are batches: write it before batch()")
     pieces = []
     only = pick(node, "select", ((str(name), str(name)),))  # the others are not read where that can be avoided
     picked = only if isinstance(only, Picked) else None
     for _, records in blocks(only if picked is None else node, _end(node, what)):
         (values,) = to_columns(records if picked is None else picked.pick(records)).batch.values()
+        values = to_numpy(values) if is_tensor(values) else values
         if not isinstance(values, np.ndarray):
             raise SchemaError(f"{what}: column {name!r} is {type(values).__name__}, which has no single value a record")
         pieces.append(np.array(values))

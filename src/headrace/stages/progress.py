@@ -27,6 +27,7 @@ class Progress(Stage):
     total: int | None = None
     desc: str | None = None
     file: TextIO | None = None
+    stateless = True
 
     @classmethod
     def of(cls, upstream: Flow, total: Any = None, desc: str | None = None, file: TextIO | None = None) -> Self:
