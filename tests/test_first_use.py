@@ -128,3 +128,11 @@ class TestTensors:
 
         batch = hr.Dataset([{"t": torch.ones(2)}, {"t": torch.ones(2)}]).batch(2, pad=0)[0]
         assert list(batch) == ["t", "t_length"]
+
+
+def test_a_column_can_be_changed_in_place_but_not_replaced() -> None:
+    batch = hr.Batch({"x": [1, 2]})
+    batch["x"] += 1
+    assert batch["x"].tolist() == [2, 3]
+    with pytest.raises(TypeError, match="with_columns"):
+        batch["x"] = np.array([1, 2])

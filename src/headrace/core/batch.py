@@ -121,7 +121,9 @@ class Batch(Interop):
             return kinds.take(self, positions(key, self._length))
         return kinds.row(self, checked(key, self._length))
 
-    def __setitem__(self, key: object, value: object) -> NoReturn:
+    def __setitem__(self, key: object, value: object) -> None:
+        if isinstance(key, str) and value is self._columns.get(key):
+            return  # batch["x"] += 1 has changed the column in place, and hands it back here
         raise TypeError(f"a Batch's columns are fixed; make a new one: batch.with_columns({{{key!r}: ...}})")
 
     def __delitem__(self, key: object) -> NoReturn:
