@@ -599,8 +599,10 @@ def concat(datasets: Iterable[Dataset]) -> Dataset:
     nodes = _nodes(datasets, "concat")
     check_alike(nodes, "concat")
     # one list of parts however they were put together: adding in a loop would nest as deep
-    parts = tuple(part for node in rewrite.in_one_order(nodes) for part in (node.inputs if isinstance(node, Concat) else (node,)))
-    return Dataset._of(_settled(Concat(parts)))
+    parts: list[Node] = []
+    for node in rewrite.in_one_order(nodes):
+        parts += node.inputs if isinstance(node, Concat) else (node,)
+    return Dataset._of(_settled(Concat(tuple(parts))))
 
 
 def zip(*datasets: Dataset) -> Dataset:
