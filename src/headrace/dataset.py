@@ -619,6 +619,9 @@ def mix(
 ) -> Dataset:
     """Mix datasets by weights, in exact quotas: after any k records, dataset i has given k p_i of them, within one.
 
+    Within one holds for up to three datasets, and for any number whose weights are in the ratio of whole numbers of a
+    sum up to 2**18; otherwise it is within 1.68. Nothing drifts, however long the mix is.
+
     Args:
         datasets: At least one; their records must be alike.
         weights: As many numbers, 0 or more, not all 0, in proportion; None for equal ones.

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from headrace.core.errors import ArgumentError, OrderError
 from headrace.core.order import At
-from headrace.core.quotas import TURNS_LIMIT, turns
+from headrace.core.quotas import TurnsTable, turns
 from headrace.core.schedule import Draws, Mixture, quotas, schedule
+from headrace.core.shares import SHARES_LIMIT
 
 Stop = Literal["first", "longest"]
 few_weights = st.lists(st.integers(0, 12), min_size=1, max_size=6).filter(any)
@@ -48,16 +49,14 @@ def test_thousands_of_sources_keep_their_shares_within_one(draw: str) -> None:
         "one against many": np.array([1e6] + [1.0] * 2000),
         "alike": np.ones(5000),
     }[draw]
-    counts, total = quotas(weights.tolist())
-    order = schedule(counts)
-    assert len(order) == total
-    assert np.bincount(order, minlength=len(counts)).tolist() == list(counts)
+    drawn = turns(tuple(weights.tolist()))
+    bound = 1 if isinstance(drawn, TurnsTable) else 1.68
+    positions = np.arange(min(drawn.round, 300_000))
+    order, draws = drawn.at(positions)
     # a source's lead is greatest right before and right after one of its turns: look there, in all sources at once
-    table = turns(tuple(weights.tolist()))
-    due = (np.arange(total) * table.quotas[order]) / total
-    after = ((np.arange(total) + 1) * table.quotas[order]) / total
-    assert (due - table.ordinal).max() < 1
-    assert (table.ordinal + 1 - after).max() < 1
+    share = drawn.quotas[order] / drawn.round
+    assert (positions * share - draws).max() < bound
+    assert (draws + 1 - (positions + 1) * share).max() < bound
 
 
 @pytest.mark.parametrize(
@@ -83,19 +82,19 @@ def test_ratios_are_kept_exactly_where_a_fraction_holds_them(weights: list[float
 @given(weights=st.lists(st.floats(0, 1e6), min_size=1, max_size=30).filter(any))
 def test_other_ratios_are_rounded_by_less_than_a_turn(weights: list[float]) -> None:
     counts, total = quotas(weights)
-    assert sum(counts) == total <= TURNS_LIMIT
+    assert sum(counts) == total <= SHARES_LIMIT
     whole = sum(map(Fraction, weights))
     tiny = sum(weight > 0 for weight in weights)
     for count, weight in zip(counts, weights, strict=True):
         assert (count > 0) == (weight > 0)
         # where single turns had to be kept for sources that deserve less, others gave up one each at most
-        assert abs(count - Fraction(weight) / whole * total) < (1 if total < TURNS_LIMIT else 1 + tiny)
+        assert abs(count - Fraction(weight) / whole * total) < (1 if total < SHARES_LIMIT else 1 + tiny)
 
 
 def test_rounding_a_few_sources_moves_none_by_a_whole_turn() -> None:
     weights = [0.123456789123, 0.987654321987, 1.23456789012]
     counts, total = quotas(weights)
-    assert total == TURNS_LIMIT
+    assert total == SHARES_LIMIT
     assert all(
         abs(count / total - weight / sum(weights)) < 1 / total for count, weight in zip(counts, weights, strict=True)
     )
