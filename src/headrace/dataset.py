@@ -620,7 +620,8 @@ def mix(
     """Mix datasets by weights, in exact quotas: after any k records, dataset i has given k p_i of them, within one.
 
     Within one holds for up to three datasets, and for any number whose weights are in the ratio of whole numbers of a
-    sum up to 2**18; otherwise it is within 1.68. Nothing drifts, however long the mix is.
+    sum up to 2**18; otherwise it is within 1.68. Nothing drifts where whole numbers of a sum below 2**31 hold the
+    ratios: lengths as weights give every record exactly once. Other ratios are rounded, by less than 2**-30.
 
     Args:
         datasets: At least one; their records must be alike.

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from headrace.core.errors import ArgumentError, OrderError
 from headrace.core.order import At
-from headrace.core.quotas import TurnsTable, turns
+from headrace.core.quotas import TURNS_LIMIT, TurnsTable, turns
 from headrace.core.schedule import Draws, Mixture, quotas, schedule
-from headrace.core.shares import SHARES_LIMIT
+from headrace.core.shares import SHARES_LIMIT, ShareTree
 
 Stop = Literal["first", "longest"]
 few_weights = st.lists(st.integers(0, 12), min_size=1, max_size=6).filter(any)
@@ -73,6 +73,9 @@ def test_thousands_of_sources_keep_their_shares_within_one(draw: str) -> None:
         ([3e-7, 7e-7], (3, 7)),
         ([100_000, 28_000], (25, 7)),
         ([60_000, 10_007], (60_000, 10_007)),
+        ([3_000_000, 1_000_003, 7], (3_000_000, 1_000_003, 7)),
+        ([3_000_000 / 4_000_010, 1_000_003 / 4_000_010, 7 / 4_000_010], (3_000_000, 1_000_003, 7)),
+        ([0.123456, 0.654321, 0.222223], (123_456, 654_321, 222_223)),
     ],
 )
 def test_ratios_are_kept_exactly_where_a_fraction_holds_them(weights: list[float], expected: tuple[int, ...]) -> None:
@@ -105,6 +108,54 @@ def test_tens_of_thousands_of_sources_all_have_turns() -> None:
     counts, total = quotas(weights.tolist())
     assert min(counts) == 1
     assert sum(counts) == total
+
+
+@pytest.mark.parametrize(
+    ("weights", "kind"),
+    [
+        ((0.7, 0.2, 0.1), TurnsTable),
+        ((TURNS_LIMIT - 1, 1), TurnsTable),
+        ((TURNS_LIMIT, 1), ShareTree),
+        ((3_000_000, 1_000_003, 7), ShareTree),
+        ((0.0, 5.0), TurnsTable),
+    ],
+)
+def test_turns_are_a_table_where_one_holds_the_ratios_and_computed_where_none_does(
+    weights: tuple[float, ...], kind: type
+) -> None:
+    assert isinstance(turns(weights), kind)
+    assert turns(weights) is turns(weights)
+
+
+@pytest.mark.parametrize("stop", ["first", "longest"])
+@pytest.mark.parametrize("divisor", [1, 4_000_010])
+def test_lengths_as_weights_give_every_record_exactly_once(stop: Stop, divisor: int) -> None:
+    lengths = (3_000_000, 1_000_003, 7)
+    mixture = Mixture(lengths, tuple(length / divisor for length in lengths), stop)
+    assert mixture.length == sum(lengths)
+    begins = np.cumsum([0, *lengths])
+    for epoch in (0, 1):
+        sources, positions, epochs = mixture(At(np.arange(sum(lengths)), epoch))
+        assert (epochs == epoch).all()
+        assert (np.bincount(begins[sources] + positions, minlength=sum(lengths)) == 1).all()
+
+
+@given(data=st.data(), stop=st.sampled_from(["first", "longest"]))
+@settings(max_examples=30, deadline=None)
+def test_a_mixture_without_a_table_finds_what_it_draws(data: st.DataObject, stop: Stop) -> None:
+    weights = data.draw(st.lists(st.integers(1, 10**6), min_size=2, max_size=8))
+    lengths = data.draw(st.lists(st.integers(1, 10**5), min_size=len(weights), max_size=len(weights)))
+    mixture = Mixture(tuple(lengths), (1.0, TURNS_LIMIT + 0.0, *map(float, weights[2:])), stop)
+    assert isinstance(turns(mixture.weights), ShareTree)
+    length = mixture.length
+    assert length is not None
+    epoch = data.draw(st.integers(0, 3))
+    chosen = np.array(data.draw(st.lists(st.integers(0, length - 1), min_size=1, max_size=20)) if length else [], int)
+    for position, drawn in zip(chosen.tolist(), zip(*mixture(At(chosen, epoch)), strict=True), strict=True):
+        source, below, below_epoch = map(int, drawn)
+        assert below < lengths[source]
+        assert mixture.find(source, below, below_epoch, epoch) == position
+        assert below_epoch in mixture.epochs(source, epoch)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,8 @@ class Draws(NamedTuple):
 class Mixture:
     """Sources in turn, by weights: after any k positions a source of share p has had k p of them, within one.
 
-    Of more than three sources whose weights no table holds it is within 1.68 (see ``shares.ShareTree``).
+    Of more than three sources whose weights no table holds it is within 1.68 (see ``shares.ShareTree``). Ratios that
+    need a sum of 2**31 or more are rounded (see ``quotas``): then p is off by less than 2**-30.
 
     Args:
         lengths: Length of each source; None: endless.

@@ -26,7 +26,8 @@ class ShareTree:
     """Turns in proportion to integer shares, without end and without a table.
 
     After any k turns a source of share p = q / total has had k p of them, within 1 where there are up to three
-    sources and within 1.68 where there are more; after each whole round of ``total`` turns exactly k p.
+    sources and within 1.68 where there are more (seen: 1.32 of random shares, 1.475 of ones sought to be bad); after
+    each whole round of ``total`` turns exactly k p.
 
     The bound: a split adds an error of at most 1/2, and below it that error counts only by the share that goes on. So
     a source's deviation is at most p / 2 times the sum of 1 / P over the nodes from its leaf up to below the root, P
