@@ -17,7 +17,8 @@ SOURCES = Path(__file__).parents[1] / "src"
 # From the ground up; what stands on one floor does not import its neighbours.
 FLOORS = (
     {"core"},
-    {"nodes", "formats", "stages", "stores"},
+    {"workers"},
+    {"nodes", "formats", "stages", "stores", "feeds"},
     {"parts", "show", "stream"},
     {"dataset"},
     {"store"},
@@ -30,7 +31,7 @@ FLOOR_OF = {part: number for number, parts in enumerate(FLOORS) for part in part
 
 ALWAYS_THERE = {"numpy", "cloudpickle", "tqdm"}
 # Imported only by who has the extra: a format is one file, the kits are for test suites, the demo is a command.
-MAY_NEED_EXTRAS = {"formats", "testing", "demo"}
+MAY_NEED_EXTRAS = {"formats", "feeds", "testing", "demo"}
 LATE = {"tqdm"}  # always there, but slow to import and seldom used
 LATE_MODULES = {("headrace.cli", "headrace.demo")}
 CONVERSIONS = "headrace.core.interop"  # the ground floor's only file that knows other libraries, inside functions

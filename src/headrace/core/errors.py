@@ -12,6 +12,7 @@ code which knows nothing of Headrace still catches what it expects::
     ├── OrderError (ValueError)          an order that cannot be drawn as asked, such as a split that would leak
     ├── RecordError (RuntimeError)       the user's function or the source failed on a record; the original is the cause
     ├── StateError (ValueError)          a state that does not belong here
+    ├── WorkerError (RuntimeError)       a worker died, or could not be started or given its work
     ├── StoreError (OSError)             a store cannot be read or written
     │   ├── NotFoundError (LookupError)  no such dataset or version
     │   ├── ExistsError                  the version is there already
@@ -80,6 +81,10 @@ class RecordError(HeadraceError, RuntimeError):
 
 class StateError(HeadraceError, ValueError):
     """A state that does not belong here."""
+
+
+class WorkerError(HeadraceError, RuntimeError):
+    """A worker died, or could not be started or given its work."""
 
 
 class StoreError(HeadraceError, OSError):

@@ -1,0 +1,1 @@
+"""Batches into frameworks, and frameworks' datasets into sources and streams."""
