@@ -35,6 +35,7 @@ class Failure:
         error: The error that the step raised. One that came from another process is equal in kind and text.
         epoch: Of the read.
         position: Of the read, in the order of the step that failed.
+        replaced: Whether another record was put in its place.
     """
 
     source: str
@@ -43,6 +44,7 @@ class Failure:
     error: BaseException
     epoch: int = 0
     position: int = 0
+    replaced: bool = False
 
     def __str__(self) -> str:
         return f"record {self.record} of {self.source}: {self.stage}: {type(self.error).__name__}: {self.error}"
@@ -105,6 +107,8 @@ def check(on_error: Any) -> OnError:
                 f"on_error must be 'raise', 'skip', a Retry, or a function of (error, record), got {on_error!r}"
             )
     elif not isinstance(on_error, Retry) and not callable(on_error):
-        raise KindError(f"on_error must be 'raise', 'skip', a Retry, or a function of (error, record), got {on_error!r}")
+        raise KindError(
+            f"on_error must be 'raise', 'skip', a Retry, or a function of (error, record), got {on_error!r}"
+        )
     policy: OnError = on_error
     return policy

@@ -113,13 +113,13 @@ class Meter:
             self.began = now
         return now
 
-    def deliver(self, asked: float, service: float, nbytes: int, records: int, ready: int) -> None:
-        """Note that an item is handed out which was asked for at a time."""
+    def deliver(self, asked: float, service: float, nbytes: int, items: int, records: int, ready: int) -> None:
+        """Note that items are at hand which were asked for at a time."""
         now = perf_counter()
         self.ended = now
         self.waited += now - asked
         self.service += service
-        self.delivered += 1
+        self.delivered += items
         self.delivered_bytes += nbytes
         self.records += records
         self.ahead += ready

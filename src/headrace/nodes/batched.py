@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from headrace.core.errors import HeadraceError, RecordError
 from headrace.core.records import Records, Rows
 from headrace.core.schema import Field, Schema
 from headrace.core.source import Indices
+from headrace.nodes.forgive import read_kept
 from headrace.nodes.fused import padded_read
 from headrace.nodes.node import Context, Over
 
@@ -66,7 +68,11 @@ class Batched(Over):
                 columns = padded_read(self.input, under, self.pad, context)
                 if columns is not None:
                     return columns.unwrap()
-            return collate(self.input.read(under, context), self.pad, self.collate)
+            records = read_kept(self.input, under, context)
+            began = perf_counter()
+            made = collate(records, self.pad, self.collate)
+            context.lap(self, "batch", len(records), began)
+            return made
         except HeadraceError as error:
             if not isinstance(error, RecordError):
                 error.add_note(f"in batch {step} of epoch {epoch}")

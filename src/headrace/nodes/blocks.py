@@ -39,6 +39,15 @@ def rows_that_fit(records: Records, most: int, most_bytes: int = _MOST_BYTES) ->
     return min(most, max(1, most_bytes // max(weight, 1)))
 
 
+def items_that_fit(nbytes: int, items: int, most: int) -> int:
+    """Return how many items, of which so many took so many bytes, may be read together: at least 1.
+
+    >>> items_that_fit(32 << 20, 4, 256)
+    2
+    """
+    return min(most, max(1, _MOST_BYTES * items // max(nbytes, 1)))
+
+
 def _weight(record: Any) -> int:
     """Return about how many bytes a record has."""
     if isinstance(record, Batch):

@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from headrace.core.address import At, spread
 from headrace.core.batch import Batch
-from headrace.core.errors import OrderError, RecordError, SchemaError, StateError
+from headrace.core.errors import OrderError, SchemaError
+from headrace.core.failures import SKIP, OnError
 from headrace.core.flow import Cursor, State
+from headrace.core.ledger import Ledger
 from headrace.core.order import ENDLESS_STRIDE
+from headrace.core.permutation import EXPLICIT_LIMIT
+from headrace.core.sizes import records_in
 from headrace.core.source import Indices
 from headrace.core.state import read_whole
-from headrace.nodes.batched import Batched
-from headrace.nodes.blocks import rows_that_fit
-from headrace.nodes.leaf import Leaf
-from headrace.nodes.maps import Map
-from headrace.nodes.node import Context, Node
-from headrace.nodes.picked import Picked
-from headrace.nodes.rewrite import over
-from headrace.nodes.sharded import Sharded
+from headrace.nodes.blocks import items_that_fit
+from headrace.nodes.node import Node
+from headrace.nodes.reading import Job, Reading
 from headrace.nodes.show import chain, costs_nothing
-
-Upper: TypeAlias = Map | Picked | Batched
-"""What can stand on a share without making its state a reader's own."""
+from headrace.nodes.stamps import check_files, files
+from headrace.nodes.topology import Topology
+from headrace.workers.inline import Inline
+from headrace.workers.ordered import Ordered
+from headrace.workers.prefetch import Prefetch
+from headrace.workers.work import Failed, Workers
 
 _MOST_RECORDS = 256  # records read together where they are handed out one by one
+_WORTH_PREPARING = 1 << 15  # records: the order of fewer is made in less than a millisecond
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +47,24 @@ class Crossing:
     Args:
         node: What is read.
         epochs: How many epochs; None for ever.
+        workers: Who reads. Neither they nor what follows here belong to the identity of the flow.
+        prefetch: How far they run ahead.
+        copy: Whether batches are owned; else those from other processes are views of memory shared with them.
+        on_error: What becomes of records that fail.
+        max_errors: How many different records may fail, or which fraction of an epoch's.
+        lane: Which steps are read: ``(index, count)`` for every count-th of all epochs' steps, from index on.
+        ledger: What the latest iteration has measured, and which records failed in it.
     """
 
     node: Node
     epochs: int | None = 1
+    workers: Workers = field(default_factory=Inline)
+    prefetch: Prefetch = field(default_factory=Prefetch)
+    copy: bool = True
+    on_error: OnError = "raise"
+    max_errors: int | float = 100
+    lane: tuple[int, int] = (0, 1)
+    ledger: Ledger = field(default_factory=Ledger)
 
     def start(self, state: State | None = None, epoch: int = 0) -> Cursor:
         rounds = ENDLESS_STRIDE if self.epochs is None else self.epochs  # a take() of an endless one can be repeated
@@ -57,7 +73,8 @@ class Crossing:
     def length(self) -> int | None:
         if self.epochs is None or self.node.length is None:
             return None
-        return self.epochs * self.node.length
+        index, count = self.lane
+        return len(range(index, self.epochs * self.node.length, count))
 
     def order(self) -> tuple[str, ...]:
         return self._lines
@@ -81,7 +98,9 @@ class Crossing:
 
     def words(self) -> str:
         """Return the chain as text."""
-        return f"{chain(self.node)} -> stream({'' if self.epochs == 1 else f'epochs={self.epochs}'})"
+        given = [] if self.epochs == 1 else [f"epochs={self.epochs}"]
+        given += [f"workers={self.workers.words()}"] if self.workers.size else []
+        return f"{chain(self.node)} -> stream({', '.join(given)})"
 
     @property
     def readers(self) -> int:
@@ -93,62 +112,10 @@ class Crossing:
         """How the records are dealt out to readers and batches."""
         return Topology.of(self.node)
 
-
-@dataclass(frozen=True, eq=False)
-class Topology:
-    """A chain taken apart where elastic resumption cuts it: maps over a batch over a shard over the ground.
-
-    Args:
-        ground: The global order, which every reader shares.
-        sharded: This reader's share of it, if it is sharded last before batch.
-        batched: The batch, if there is one that no order stands on.
-        uppers: All that stands on the share, or on the ground, the highest first.
-    """
-
-    ground: Node
-    sharded: Sharded | None
-    batched: Batched | None
-    uppers: tuple[Upper, ...]
-
-    @classmethod
-    def of(cls, node: Node) -> Topology:
-        uppers, below = _peeled(node, Map, Picked)
-        batched = below if isinstance(below, Batched) else None
-        ground = node if batched is None else batched.input
-        uppers = [] if batched is None else [*uppers, batched]
-        picks, below = _peeled(ground, Picked)  # a choice of columns may stand between
-        if not isinstance(below, Sharded):
-            return cls(ground, None, batched, tuple(uppers))
-        return cls(below.input, below, batched, (*uppers, *picks))
-
-    @property
-    def size(self) -> int:
-        """Records in a step of one reader."""
-        return 1 if self.batched is None else self.batched.size
-
-    @property
-    def count(self) -> int:
-        """Readers."""
-        return 1 if self.sharded is None else self.sharded.count
-
-    def rebased(self, base: int) -> Node:
-        """Return the chain dealt out from a global position on."""
-        if self.sharded is None:
-            node: Node = Sharded(self.ground, 0, 1, "uneven", base)
-        else:
-            node = Sharded(self.ground, self.sharded.index, self.sharded.count, self.sharded.remainder, base)
-        for upper in reversed(self.uppers):
-            node = over(upper, node)
-        return node
-
-
-def _peeled(node: Node, *kinds: type[Map] | type[Picked]) -> tuple[list[Upper], Node]:
-    """Return the nodes of some kinds that stand on top, the highest first, and what lies below them."""
-    uppers: list[Upper] = []
-    while isinstance(node, kinds):
-        uppers.append(node)
-        node = node.input
-    return uppers, node
+    def with_lane(self, index: int, count: int) -> Crossing:
+        """Return every ``count``-th item of this flow, from ``index`` on."""
+        outer_index, outer_count = self.lane
+        return replace(self, lane=(outer_index + index * outer_count, outer_count * count), ledger=Ledger())
 
 
 class _CrossingCursor:
@@ -156,26 +123,30 @@ class _CrossingCursor:
 
     def __init__(self, flow: Crossing, first_epoch: int, state: State | None) -> None:
         self._flow = flow
+        self._first = first_epoch
         self._end = None if flow.epochs is None else first_epoch + flow.epochs
-        self._context = Context()
-        self._ahead: deque[Any] = deque()  # records that were read together with one handed out
+        self._ahead: deque[Any] = deque()  # items that came with the one handed out last
+        self._results: Ordered | None = None
         self._block = 1
         self._names: Any = None
         self._closed = False
         self._enter(first_epoch, 0, 0)
-        if state is not None:
+        if state is None:
+            flow.ledger.begin()
+        else:
             self._load(state)
 
     def _enter(self, epoch: int, base: int, step: int) -> None:
         self._epoch, self._base, self._step = epoch, base, step
-        self._node = self._flow.node if base == 0 else self._flow.topology.rebased(base)
-        self._ahead.clear()
-        self._steps: int | None = -1  # asked for at the first step: a filter's length costs a pass
+
+    @property
+    def _node(self) -> Node:
+        return self._flow.node if self._base == 0 else self._flow.topology.rebased(self._base)
 
     def _load(self, state: State) -> None:
         epoch, base, step = (read_whole(state, name) for name in ("epoch", "base", "step"))
         size, count = (read_whole(state, name, least=1) for name in ("size", "count"))
-        _check_files(self._flow.node, state.get("files", {}))
+        check_files(self._flow.node, state.get("files", {}))
         topology = self._flow.topology
         if (size, count) != (topology.size, topology.count):
             base, step = base + step * size * count, 0
@@ -186,62 +157,124 @@ class _CrossingCursor:
         return self
 
     def __next__(self) -> Any:
-        while not self._closed and (self._end is None or self._epoch < self._end):
-            if self._steps == -1:
-                self._steps = self._node.length
-            if self._steps is None or self._step < self._steps:
-                item = self._read()
-                self._step += 1  # only now: a failed read can be tried again
-                return item
-            if self._end is None and not self._flow.node.length:
-                raise OrderError(
-                    f"{self._flow.node.words()} gives no records, so streaming it for ever would never end"
-                )
-            self._enter(self._epoch + 1, 0, 0)
-        self.close()
-        raise StopIteration
+        ahead = self._ahead
+        while True:
+            while not ahead:
+                self._fetch()
+            item = ahead.popleft()
+            if item is SKIP:
+                self._step += self._flow.lane[1]
+                continue
+            if self._flow.node.batched:
+                self._check_alike(item)
+            self._step += self._flow.lane[1]  # only now: what failed can be tried again
+            return item
 
-    def _read(self) -> Any:
-        if type(self._node) is Batched:
-            return self._alike(self._node.batch(self._step, self._epoch, self._context))
-        if self._node.batched:
-            at = At(np.array([self._step], np.int64), self._epoch)
-            return self._alike(self._node.read(at, self._context).rows()[0])
-        if not self._ahead:
-            self._read_ahead()
-        return self._ahead.popleft()
-
-    def _read_ahead(self) -> None:
-        """Read some records together: twice as many each time, and one by one where one of them fails."""
-        stop = self._step + self._block
-        stop = stop if self._steps is None else min(stop, self._steps)
-        at = At(np.arange(self._step, stop, dtype=np.int64), self._epoch)
+    def _fetch(self) -> None:
+        """Wait for the next items."""
+        if self._closed:
+            raise StopIteration
+        ledger = self._flow.ledger
+        asked = ledger.meter.start()
+        if self._results is None:
+            self._results = self._opened()
         try:
-            records = self._node.read(at, self._context)
-        except RecordError:
-            if len(at.positions) == 1:
-                raise
-            self._block = 1  # those before the one that fails are handed out first; it will raise in its turn
-            return self._read_ahead()
-        self._ahead.extend(records.rows())
-        self._block = min(self._block * 2, rows_that_fit(records, _MOST_RECORDS))
+            job, outcome = next(self._results)
+        except StopIteration:
+            self.close()
+            raise
+        except BaseException:
+            self._restart()
+            raise
+        if isinstance(outcome, Failed):
+            self._restart()
+            raise outcome.error
+        items, notes = outcome.value, outcome.notes
+        self._enter(job.epoch, job.base, job.step)
+        self._ahead.extend(items)
+        if len(items) < job.many:  # the next one fails: in its turn it is asked for by itself
+            done = len(items)
+            self._results.first(job._replace(step=job.step + done * job.stride, many=1))
+        ledger.meter.add(notes.laps)
+        records = sum(map(records_in, items)) if self._flow.node.batched else len(items)
+        ledger.meter.deliver(asked, outcome.seconds, outcome.nbytes, len(items), records, self._results.ready)
+        if not self._flow.node.batched and items:
+            self._block = min(2 * self._block, items_that_fit(outcome.nbytes, len(items), _MOST_RECORDS))
+        if notes.failures:
+            self._admit(notes.failures)
 
-    def _alike(self, item: Any) -> Any:
+    def _admit(self, failures: Any) -> None:
+        try:
+            self._flow.ledger.admit(failures, self._flow.max_errors, self._flow.topology.ground.length)
+        except BaseException:
+            self._restart()
+            raise
+
+    def _opened(self) -> Ordered:
+        """Start the workers, and give them what there is to do from here on."""
+        flow = self._flow
+        _ = flow.node.length  # a filter is evaluated here, once for all workers
+        meter = flow.ledger.meter
+        meter.workers, meter.size = flow.workers.words(), flow.workers.size
+        depth = flow.prefetch.depth(flow.workers.size) + 1  # and one that is asked for again
+        pool = flow.workers.open(Reading(flow.node, flow.on_error), depth, flow.copy)
+        return Ordered(pool, self._jobs(self._epoch, self._base, self._step), flow.prefetch)
+
+    def _jobs(self, epoch: int, base: int, step: int) -> Iterator[Job]:
+        """Give all that is left to do."""
+        flow = self._flow
+        node = self._node
+        stride = flow.lane[1]
+        first = base == 0 and step == 0
+        while self._end is None or epoch < self._end:
+            steps = node.length
+            if stride > 1 and first:
+                step = (flow.lane[0] - (epoch - self._first) * (steps or 0)) % stride
+            half, warm = (0, ()) if steps is None else (steps // 2, self._warming(epoch, steps))
+            while steps is None or step < steps:
+                left = None if steps is None else len(range(step, steps, stride))
+                count = 1 if flow.node.batched else self._block if left is None else min(self._block, left)
+                yield Job(epoch, base, step, count, stride)
+                step += count * stride
+                if warm and step >= half:
+                    yield from warm
+                    warm = ()
+            if self._end is None and not flow.node.length:
+                raise OrderError(f"{flow.node.words()} gives no records, so streaming it for ever would never end")
+            epoch, base, step, node, first = epoch + 1, 0, 0, flow.node, True
+
+    def _warming(self, epoch: int, steps: int) -> tuple[Job, ...]:
+        """Return jobs that make the next epoch's order ahead of time, one for each worker."""
+        node, size = self._flow.node, self._flow.workers.size
+        last = self._end is not None and epoch + 1 >= self._end
+        if last or not size or steps < 4 * size or not _WORTH_PREPARING <= node.universe <= EXPLICIT_LIMIT:
+            return ()
+        return () if node.moves() is None else (Job(epoch + 1, 0, 0, 0),) * size
+
+    def _restart(self) -> None:
+        """Let go of what is in hand; the next call begins again where this one began."""
+        self._ahead.clear()
+        self._block = 1
+        results, self._results = self._results, None
+        if results is not None:
+            results.close()
+
+    def _check_alike(self, item: Any) -> None:
         """Make sure that every batch has the columns of those before it."""
         if isinstance(item, Batch | Mapping):
             names: Any = item.keys()
         elif type(item) is tuple:
             names = len(item)
         else:
-            return item
+            return
         if self._names is None:
             self._names = names if isinstance(names, int) else dict.fromkeys(names).keys()
         elif self._names != names:  # names in another order are the same names
+            self._restart()
             raise SchemaError(
                 f"batch {self._step} of epoch {self._epoch} has {_shown(names)}, earlier ones had "
                 f"{_shown(self._names)}: a map must return the same columns for every record"
             )
-        return item
 
     def indices(self, step: int | None = None) -> Indices:
         """Return the source records of a step of the running epoch, by default the next; int64, shape (records,)."""
@@ -261,44 +294,12 @@ class _CrossingCursor:
 
     @cached_property
     def _files(self) -> dict[str, str]:
-        return _files(self._flow.node)
+        return files(self._flow.node)
 
     def close(self) -> None:
         self._closed = True
-        self._ahead.clear()
-        self._context = Context()
+        self._restart()
 
 
 def _shown(names: Any) -> str:
     return f"{names} fields" if isinstance(names, int) else f"columns {', '.join(names)}"
-
-
-def _leaves(node: Node) -> Iterator[Leaf]:
-    if isinstance(node, Leaf):
-        yield node
-    for below in node.inputs:
-        yield from _leaves(below)
-
-
-def _files(node: Node) -> dict[str, str]:
-    """Return a stamp (size and time) for each file that the sources lie in; of many files one for all."""
-    stamps: dict[str, str] = {}
-    for leaf in _leaves(node):
-        give = getattr(leaf.source, "files", None)
-        stamps.update(give() if give is not None else {})
-    if len(stamps) <= 4:
-        return {f"{zlib.crc32(path.encode()):08x}": stamp for path, stamp in sorted(stamps.items())}
-    joined = repr(sorted(stamps.items())).encode()
-    return {f"{zlib.crc32(repr(sorted(stamps)).encode()):08x}": f"{zlib.crc32(joined):08x}"}
-
-
-def _check_files(node: Node, saved: Any) -> None:
-    """Refuse a state whose files changed since: same path, other size or time."""
-    if not isinstance(saved, dict):
-        raise StateError(f"the state is damaged: 'files' should be a mapping, got {saved!r}")
-    for name, stamp in _files(node).items():
-        if saved.get(name, stamp) != stamp:
-            raise StateError(
-                f"a file that this dataset reads has changed since the state was saved: size and time were "
-                f"{saved[name]}, now {stamp}; start a new run, or bring the file back"
-            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,12 @@ from headrace.core import columns as column_of
 from headrace.core.address import At
 from headrace.core.batch import Batch
 from headrace.core.buffers import Buffers
-from headrace.core.errors import ColumnError, HeadraceError, RecordError, SchemaError
+from headrace.core.errors import ArgumentError, ColumnError, HeadraceError, RecordError, SchemaError
 from headrace.core.owning import own_objects
 from headrace.core.records import Columns, Records, Rows
 from headrace.core.schema import Schema, Structure
 from headrace.core.source import Indices, Source
+from headrace.nodes.forgive import settle
 from headrace.nodes.node import Context, Node
 
 
@@ -70,17 +72,34 @@ class Leaf:
         return columns if columns is None or self.names is None else columns.select(*self.names)
 
     def read(self, at: At, context: Context) -> Records:
+        began = perf_counter()
         if self.columns is not None:
-            return Columns(gather(self.columns, at.positions, context.buffers, id(self)), self.structure)
-        try:
-            got = self.source.read(at.positions.copy())  # its own: it may write to them, or hand them back
-        except HeadraceError:
-            raise
-        except Exception as error:
-            raise RecordError(self._where(at, error)) from error
+            records: Records = Columns(gather(self.columns, at.positions, context.buffers, id(self)), self.structure)
+        else:
+            try:
+                records = self._read(at)
+            except Exception as error:
+                records = self._settled(at, error, context)
+        context.lap(self, "read", len(at.positions), began)
+        return records
+
+    def _read(self, at: At) -> Records:
+        """Ask the source."""
+        got = self.source.read(at.positions.copy())  # its own: it may write to them, or hand them back
         if isinstance(got, Rows):
             return got
         return Columns(self._checked(got, len(at.positions)), self.structure)
+
+    def _settled(self, at: At, error: Exception, context: Context) -> Records:
+        """Return what a policy puts in the place of records that the source failed to give."""
+        if isinstance(error, ArgumentError | ColumnError | SchemaError):
+            raise error  # the source is not what the protocol says: that is no matter of single records
+        if isinstance(error, HeadraceError) and context.on_error == "raise":
+            raise error
+        failed = error if isinstance(error, RecordError) else RecordError(self._where(at, error))
+        record = int(at.positions[0]) if len(at.positions) else None
+        value = settle(self, None, error, failed, at, context, record, lambda: self._read(at))
+        return value if isinstance(value, Columns | Rows) else Rows([value])
 
     def _checked(self, got: Any, rows: int) -> Batch:
         """Make sure that a source gave what the protocol says."""

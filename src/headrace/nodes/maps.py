@@ -5,19 +5,22 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, NoReturn
+from time import perf_counter
+from typing import Any, ClassVar
 
 import numpy as np
 
 from headrace.core.address import At
 from headrace.core.callables import code_of, failure, name_of
 from headrace.core.errors import HeadraceError, RecordError, SchemaError
+from headrace.core.failures import OnError
 from headrace.core.owning import owned, share
-from headrace.core.records import Records, Rows, to_columns, wrap
+from headrace.core.records import Columns, Records, Rows, stacked, to_columns, wrap
 from headrace.core.rowgenerator import RowGenerator
 from headrace.core.seeds import KeyedGenerator, key
 from headrace.core.source import Indices
 from headrace.nodes.batched import Batched
+from headrace.nodes.forgive import settle
 from headrace.nodes.node import Context, Node, Over
 from headrace.nodes.picked import Picked
 from headrace.nodes.sharded import Sharded
@@ -32,11 +35,13 @@ class Map(Over, ABC):
         function: The user's.
         seed: With one, the function is given a generator, keyed by (seed, ``place``, epoch, position).
         place: How many maps lie below, so that two maps with one seed draw different numbers.
+        on_error: What becomes of records that it fails on; None for what the stream says.
     """
 
     function: Callable[..., Any]
     seed: int | None
     place: int
+    on_error: OnError | None = None
 
     kind: ClassVar[str]
 
@@ -57,15 +62,15 @@ class Map(Over, ABC):
     def code(self) -> tuple[str, ...]:
         return (*self.input.code(), f"{self.words()} {code_of(self.function)}")
 
-    def _fail(self, at: At, row: int, error: Exception) -> NoReturn:
+    def _failed(self, at: At, error: Exception) -> RecordError:
         """Say on which record, where and in which step the user's function failed."""
-        epoch, position = _each(at)[row], int(at.positions[row])
-        ids = self.input.ids(At(at.positions[row : row + 1], epoch))
+        epoch, position = _each(at)[0], int(at.positions[0])
+        ids = self.input.ids(at)
         if self.batched:
             where = f"batch {position} of epoch {epoch}, {_some(ids)}"
         else:
             where = f"record {int(ids[0])} (epoch {epoch}, position {position})"
-        raise RecordError(failure(self.words(), self.function, where, error)) from error
+        return RecordError(failure(self.words(), self.function, where, error))
 
 
 class RecordMap(Map):
@@ -83,20 +88,38 @@ class RecordMap(Map):
 
     def _made(self, at: At, context: Context, copies: bool = False) -> list[Any]:
         rows = self.input.read(at, context).rows()
+        began = perf_counter()
         made: list[Any] = []
-        try:
-            if self.seed is None:
-                for row in rows:
+        if self.seed is None:
+            for row in rows:
+                try:
                     value = self.function(row)
-                    made.append(owned(value) if copies else value)
-            else:
-                generator = KeyedGenerator(self.seed, "map", self.place)
-                for row, epoch, position in zip(rows, _each(at), _keys(self.input, at).tolist(), strict=True):
+                except Exception as error:
+                    value = self._settled(at, len(made), row, error, context)
+                made.append(owned(value) if copies else value)
+        else:
+            generator = KeyedGenerator(self.seed, "map", self.place)
+            for row, epoch, position in zip(rows, _each(at), _keys(self.input, at).tolist(), strict=True):
+                try:
                     value = self.function(row, generator.at(epoch, position))
-                    made.append(owned(value) if copies else value)
-        except Exception as error:
-            self._fail(at, len(made), error)
+                except Exception as error:
+                    value = self._settled(at, len(made), row, error, context)
+                made.append(owned(value) if copies else value)
+        context.lap(self, "map", len(made), began)
         return made
+
+    def _settled(self, at: At, place: int, row: Any, error: Exception, context: Context) -> Any:
+        """Return what a policy puts in the place of a record that the function failed on."""
+        one = At(at.positions[place : place + 1], _each(at)[place])
+
+        def again() -> Any:
+            fresh = self.input.read(one, context).rows()[0]  # the function may have written to the one that it had
+            if self.seed is None:
+                return self.function(fresh)
+            generator = KeyedGenerator(self.seed, "map", self.place)
+            return self.function(fresh, generator.at(_each(one)[0], int(_keys(self.input, one)[0])))
+
+        return settle(self, self.on_error, error, self._failed(one, error), one, context, row, again)
 
 
 class BatchMap(Map):
@@ -108,16 +131,34 @@ class BatchMap(Map):
         if not len(at.positions):
             return Rows([])  # no function is asked what it makes of nothing
         batch = to_columns(self.input.read(at, context)).unwrap()
+        began = perf_counter()
         try:
-            if self.seed is None:
-                made = self.function(batch)
-            else:
-                made = self.function(
-                    batch, RowGenerator(key(self.seed, "map_batches", self.place), at.epochs, at.positions)
-                )
+            made = self._made(batch, at)
         except Exception as error:
-            where = f"a batch of {len(at.positions)} records, {_some(self.input.ids(at))}"
-            raise RecordError(failure(self.words(), self.function, where, error)) from error
+            return self._settled(at, error, context)
+        context.lap(self, "map", len(at.positions), began)
+        return self._checked(made, at)
+
+    def _made(self, batch: Any, at: At) -> Any:
+        if self.seed is None:
+            return self.function(batch)
+        return self.function(batch, RowGenerator(key(self.seed, "map_batches", self.place), at.epochs, at.positions))
+
+    def _settled(self, at: At, error: Exception, context: Context) -> Records:
+        """Return what a policy puts in the place of records that the function failed on."""
+        where = f"a batch of {len(at.positions)} records, {_some(self.input.ids(at))}"
+        failed = RecordError(failure(self.words(), self.function, where, error))
+        policy = context.on_error if self.on_error is None else self.on_error
+        row = None if policy == "raise" or len(at.positions) > 1 else self.input.read(at, context).rows()[0]
+
+        def again() -> Records:
+            return self._checked(self._made(to_columns(self.input.read(at, context)).unwrap(), at), at)
+
+        value = settle(self, self.on_error, error, failed, at, context, row, again)
+        return value if isinstance(value, Columns) else stacked([value])
+
+    def _checked(self, made: Any, at: At) -> Columns:
+        """Return what the function made as columns."""
         try:
             columns = wrap(made)
         except HeadraceError as error:

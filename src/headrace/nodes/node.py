@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Protocol
 
 from headrace.core.address import At
 from headrace.core.buffers import Buffers
+from headrace.core.failures import Failure, OnError
+from headrace.core.meter import Clock, Kind
 from headrace.core.records import Records
 from headrace.core.schema import Schema
 from headrace.core.source import Indices
@@ -17,9 +20,41 @@ if TYPE_CHECKING:
 
 @dataclass
 class Context:
-    """What one reader carries down a tree with each read: its own buffers."""
+    """What one reader carries down a tree with each read.
+
+    Args:
+        buffers: Its own, which batches are gathered into.
+        clock: Where steps say how long they took; None where nobody asks.
+        on_error: What becomes of records that fail, in steps that have no policy of their own.
+        failures: The records that were left out or replaced.
+        decided: What a policy said of a record, so that it is asked once in each read.
+        retried: The steps that were tried again on many records at once.
+    """
 
     buffers: Buffers = field(default_factory=Buffers)
+    clock: Clock | None = None
+    on_error: OnError = "raise"
+    failures: list[Failure] = field(default_factory=list)
+    decided: dict[tuple[int, int, int], Any] = field(default_factory=dict)
+    retried: set[int] = field(default_factory=set)
+    _words: dict[int, str] = field(default_factory=dict, repr=False)
+
+    def lap(self, node: Node, kind: Kind, items: int, began: float) -> None:
+        """Note that a step worked by itself from a time of ``perf_counter`` until now."""
+        if self.clock is not None:
+            words = self._words.get(id(node))
+            if words is None:
+                words = self._words[id(node)] = node.words()
+            self.clock.add(words, kind, items, perf_counter() - began)
+
+    def settle(self) -> list[Failure]:
+        """Return the records that were left out since the last time, and forget what was decided of them."""
+        if not self.failures and not self.retried:
+            return []
+        failures, self.failures = self.failures, []
+        self.decided.clear()
+        self.retried.clear()
+        return failures
 
 
 class Node(Protocol):

@@ -1,0 +1,135 @@
+"""Reading batches, or records, by their numbers: the work that an iteration of a Dataset gives to workers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from headrace.core.address import At
+from headrace.core.errors import RecordError
+from headrace.core.failures import SKIP, Failure, OnError
+from headrace.core.meter import Clock, Laps
+from headrace.nodes.batched import Batched
+from headrace.nodes.forgive import Skipped
+from headrace.nodes.node import Context, Node
+from headrace.nodes.show import chain
+from headrace.nodes.stamps import leaves
+from headrace.nodes.topology import Topology
+from headrace.workers.work import Desk, Place, Run
+
+
+class Job(NamedTuple):
+    """Steps of an epoch: batches, or records.
+
+    Args:
+        epoch: The epoch.
+        base: The global position from which the records are dealt out in it.
+        step: The first step.
+        many: How many steps; 0 to make ready for the epoch.
+        stride: From one to the next.
+    """
+
+    epoch: int
+    base: int
+    step: int
+    many: int
+    stride: int = 1
+
+
+class Notes(NamedTuple):
+    """What is said beside the items: how long each stage took, and which records failed."""
+
+    laps: Laps
+    failures: list[Failure]
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """The items of a node by their numbers.
+
+    A job's value is a list of items, ``SKIP`` in the place of one that a policy leaves out. It is shorter than asked
+    for where the next one fails, which is found out when that one is asked for by itself.
+
+    Args:
+        node: What is read, as it is dealt out from position 0 on.
+        on_error: What becomes of records that fail.
+    """
+
+    node: Node
+    on_error: OnError = "raise"
+
+    def open(self, desk: Desk) -> Run:
+        return _Reader(self, desk)
+
+    def share(self, place: Place) -> None:
+        for leaf in leaves(self.node):
+            give = getattr(leaf.source, "share", None)
+            if give is not None:
+                give(place)
+                leaf.__dict__.pop("columns", None)  # asked for again: they lie elsewhere now
+
+    def words(self) -> str:
+        return chain(self.node)
+
+
+class _Reader:
+    """One worker's reader."""
+
+    __slots__ = ("_base", "_context", "_node", "_work")
+
+    def __init__(self, work: Reading, desk: Desk) -> None:
+        self._work = work
+        self._context = Context(desk.buffers, Clock(), work.on_error)
+        self._base = 0
+        self._node = work.node
+
+    def __call__(self, job: Job) -> tuple[list[Any], Notes]:
+        epoch, base, step, count, stride = job
+        if base != self._base:
+            self._base = base
+            self._node = self._work.node if base == 0 else Topology.of(self._work.node).rebased(base)
+        try:
+            items = self._items(epoch, step, count, stride)
+        except (GeneratorExit, StopIteration) as error:  # in the caller's loop these would look like its end
+            raise RecordError(
+                f"{self._work.words()} failed at step {step} of epoch {epoch}: a function raised "
+                f"{type(error).__name__}, which ends a loop quietly; raise another error"
+            ) from error
+        context = self._context
+        return items, Notes(context.clock.take() if context.clock is not None else {}, context.settle())
+
+    def _items(self, epoch: int, step: int, count: int, stride: int) -> list[Any]:
+        node = self._node
+        if count == 1:
+            return [self._item(node, epoch, step)]
+        if not count:
+            node.ids(At(np.zeros(1, np.int64), epoch))  # orders of an epoch are made when they are first looked at
+            return []
+        if node.batched:
+            return [self._item(node, epoch, at) for at in range(step, step + count * stride, stride)]
+        return self._rows(node, epoch, np.arange(step, step + count * stride, stride, dtype=np.int64))
+
+    def _item(self, node: Node, epoch: int, step: int) -> Any:
+        try:
+            if type(node) is Batched:
+                return node.batch(step, epoch, self._context)
+            return node.read(At(np.array([step], np.int64), epoch), self._context).rows()[0]
+        except Skipped:
+            return SKIP
+
+    def _rows(self, node: Node, epoch: int, steps: np.ndarray[Any, np.dtype[np.int64]]) -> list[Any]:
+        """Read records together; where that fails, one by one up to the first that fails."""
+        try:
+            return node.read(At(steps, epoch), self._context).rows()
+        except RecordError:
+            items: list[Any] = []
+            for step in steps.tolist():
+                try:
+                    items.append(self._item(node, epoch, step))
+                except Exception:
+                    if not items:
+                        raise
+                    return items
+            return items
