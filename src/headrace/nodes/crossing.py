@@ -30,9 +30,11 @@ from headrace.nodes.topology import Topology
 from headrace.workers.inline import Inline
 from headrace.workers.ordered import Ordered
 from headrace.workers.prefetch import Prefetch
-from headrace.workers.work import Failed, Workers
+from headrace.workers.work import Done, Failed, Place, Workers
 
 _MOST_RECORDS = 256  # records read together where they are handed out one by one
+_MOST_BATCHES = 16
+_SHORT = 2e-4  # seconds: batches that take less are asked for together
 _WORTH_PREPARING = 1 << 15  # records: the order of fewer is made in less than a millisecond
 
 
@@ -111,6 +113,10 @@ class Crossing:
     def topology(self) -> Topology:
         """How the records are dealt out to readers and batches."""
         return Topology.of(self.node)
+
+    def share(self, place: Place) -> None:
+        """Hold the large arrays of the sources in memory that processes share."""
+        Reading(self.node).share(place)
 
     def with_lane(self, index: int, count: int) -> Crossing:
         """Return every ``count``-th item of this flow, from ``index`` on."""
@@ -198,10 +204,17 @@ class _CrossingCursor:
         ledger.meter.add(notes.laps)
         records = sum(map(records_in, items)) if self._flow.node.batched else len(items)
         ledger.meter.deliver(asked, outcome.seconds, outcome.nbytes, len(items), records, self._results.ready)
-        if not self._flow.node.batched and items:
-            self._block = min(2 * self._block, items_that_fit(outcome.nbytes, len(items), _MOST_RECORDS))
+        if len(items) >= self._block:
+            self._enlarge(outcome)
         if notes.failures:
             self._admit(notes.failures)
+
+    def _enlarge(self, outcome: Done) -> None:
+        """Ask for more together: of records as many as are few in memory, of batches where they are quickly made."""
+        if not self._flow.node.batched:
+            self._block = min(2 * self._block, items_that_fit(outcome.nbytes, self._block, _MOST_RECORDS))
+        elif outcome.seconds < _SHORT:
+            self._block = min(2 * self._block, self._most_batches)
 
     def _admit(self, failures: Any) -> None:
         try:
@@ -217,6 +230,9 @@ class _CrossingCursor:
         meter = flow.ledger.meter
         meter.workers, meter.size = flow.workers.words(), flow.workers.size
         depth = flow.prefetch.depth(flow.workers.size) + 1  # and one that is asked for again
+        self._most_batches = max(1, min(_MOST_BATCHES, flow.prefetch.depth(flow.workers.size) // 3))
+        if not flow.workers.size:
+            self._most_batches = 1
         pool = flow.workers.open(Reading(flow.node, flow.on_error), depth, flow.copy)
         return Ordered(pool, self._jobs(self._epoch, self._base, self._step), flow.prefetch)
 
@@ -233,7 +249,7 @@ class _CrossingCursor:
             half, warm = (0, ()) if steps is None else (steps // 2, self._warming(epoch, steps))
             while steps is None or step < steps:
                 left = None if steps is None else len(range(step, steps, stride))
-                count = 1 if flow.node.batched else self._block if left is None else min(self._block, left)
+                count = self._block if left is None else min(self._block, left)
                 yield Job(epoch, base, step, count, stride)
                 step += count * stride
                 if warm and step >= half:

@@ -107,9 +107,13 @@ class _Reader:
         if not count:
             node.ids(At(np.zeros(1, np.int64), epoch))  # orders of an epoch are made when they are first looked at
             return []
+        steps = range(step, step + count * stride, stride)
         if node.batched:
-            return [self._item(node, epoch, at) for at in range(step, step + count * stride, stride)]
-        return self._rows(node, epoch, np.arange(step, step + count * stride, stride, dtype=np.int64))
+            return self._one_by_one(node, epoch, steps)
+        try:
+            return node.read(At(np.array(steps, np.int64), epoch), self._context).rows()
+        except RecordError:
+            return self._one_by_one(node, epoch, steps)
 
     def _item(self, node: Node, epoch: int, step: int) -> Any:
         try:
@@ -119,17 +123,14 @@ class _Reader:
         except Skipped:
             return SKIP
 
-    def _rows(self, node: Node, epoch: int, steps: np.ndarray[Any, np.dtype[np.int64]]) -> list[Any]:
-        """Read records together; where that fails, one by one up to the first that fails."""
-        try:
-            return node.read(At(steps, epoch), self._context).rows()
-        except RecordError:
-            items: list[Any] = []
-            for step in steps.tolist():
-                try:
-                    items.append(self._item(node, epoch, step))
-                except Exception:
-                    if not items:
-                        raise
-                    return items
-            return items
+    def _one_by_one(self, node: Node, epoch: int, steps: range) -> list[Any]:
+        """Read up to the first step that fails; that one is raised where it is the first of all."""
+        items: list[Any] = []
+        for step in steps:
+            try:
+                items.append(self._item(node, epoch, step))
+            except Exception:
+                if not items:
+                    raise
+                break
+        return items

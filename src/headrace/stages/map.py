@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from headrace.core import seeds
@@ -11,8 +11,12 @@ from headrace.core.arguments import function as check_function
 from headrace.core.callables import code_of, failure, name_of
 from headrace.core.errors import RecordError
 from headrace.core.flow import Cursor, Flow, State
-from headrace.core.state import read_state, read_whole
-from headrace.stages.stage import Stage, StageCursor, walk
+from headrace.core.ledger import Ledger
+from headrace.core.state import read_whole
+from headrace.stages.applying import Applying
+from headrace.stages.marks import Marks, resumed
+from headrace.stages.parallel import Doing, ParallelCursor
+from headrace.stages.stage import Stage, StageCursor, chain, walk
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,15 +29,24 @@ class Map(Stage):
         seed: Keys the generator, together with ``place``, the epoch and the item's number.
         place: How many seeded maps lie below, so that two with one seed draw different numbers.
         starred: Whether the items are spread into arguments: ``function(*item)``.
+        doing: Who does it, and what becomes of items that fail; it does not belong to the identity of the flow.
     """
 
     function: Callable[..., Any]
     seed: int | None = None
     place: int = 0
     starred: bool = False
+    doing: Doing = field(default_factory=Doing)
 
     @classmethod
-    def of(cls, upstream: Flow, function: Callable[..., Any], seed: Any = None, starred: bool = False) -> Self:
+    def of(
+        cls,
+        upstream: Flow,
+        function: Callable[..., Any],
+        seed: Any = None,
+        starred: bool = False,
+        doing: Doing | None = None,
+    ) -> Self:
         """Make one of what a user gave.
 
         Raises:
@@ -43,16 +56,39 @@ class Map(Stage):
         check_function(function, "starmap" if starred else "map")
         code_of(function)  # now, before it runs
         place = sum(isinstance(flow, Map) and flow.seed is not None for flow in walk(upstream))
-        return cls(upstream, function, None if seed is None else seeds.check(seed), place, starred)
+        seed = None if seed is None else seeds.check(seed)
+        return cls(upstream, function, seed, place, starred, Doing() if doing is None else doing)
 
     def start(self, state: State | None = None, epoch: int = 0) -> Cursor:
-        upstream = self.upstream.start(None if state is None else read_state(state), epoch)
         count = 0 if state is None else read_whole(state, "count")
+        if not self.doing.plain:
+            return self._by_workers(state, epoch, count)
+        upstream = resumed(self.upstream, state, epoch)
         if self.seed is None:
             return MapCursor(upstream, self, _spread(self.function) if self.starred else self.function, count)
         # The epoch is hashed into the key: endless repeats that nest make it wider than a word of the counter.
         generators = seeds.KeyedGenerator(self.seed, "stream.map", self.place, epoch)
         return SeededMapCursor(upstream, self, self.function, count, generators)
+
+    def _by_workers(self, state: State | None, epoch: int, count: int) -> Cursor:
+        if state is None:
+            self.doing.ledger.begin()
+        work = Applying(
+            self.function,
+            self.starred,
+            self.seed,
+            self.place,
+            epoch,
+            self.words(),
+            chain(self.upstream),
+            self.doing.on_error,
+        )
+        return ParallelCursor(Marks(self.upstream, state, epoch, count), work, self.doing, count)
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """What the latest iteration has measured, and which items failed in it; None where nothing is kept."""
+        return None if self.doing.plain else self.doing.ledger
 
     def code(self) -> tuple[str, ...]:
         return (*self.upstream.code(), f"{self.words()} {code_of(self.function)}")

@@ -1,0 +1,149 @@
+"""A function of items as work for workers, and what becomes of items that it fails on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter, sleep
+from typing import Any, NamedTuple
+
+from headrace.core import seeds
+from headrace.core.callables import failure, name_of
+from headrace.core.errors import RecordError
+from headrace.core.failures import SKIP, Failure, OnError, Retry
+from headrace.core.meter import Laps
+from headrace.workers.work import Desk, Place, Run
+
+
+class Job(NamedTuple):
+    """Items in a row.
+
+    Args:
+        number: Of the first one, in the stream.
+        items: The items.
+    """
+
+    number: int
+    items: list[Any]
+
+
+class Notes(NamedTuple):
+    """What is said beside the items: how long the function took, and which items failed."""
+
+    laps: Laps
+    failures: list[Failure]
+
+
+@dataclass(frozen=True, eq=False)
+class Applying:
+    """A function applied to items.
+
+    A job's value is a list of what was made, ``SKIP`` in the place of an item that a policy leaves out. It is shorter
+    than the items where the next one fails, which is found out when that one is asked for by itself.
+
+    Args:
+        function: The user's.
+        starred: Whether the items are spread into arguments.
+        seed: With one the function is given a generator, keyed by (seed, ``place``, epoch, number of the item).
+        place: How many seeded maps lie below.
+        epoch: Of the iteration.
+        step: The step, as a chain shows it.
+        source: Where items come from, as a chain shows it.
+        on_error: What becomes of items that the function fails on.
+    """
+
+    function: Callable[..., Any]
+    starred: bool
+    seed: int | None
+    place: int
+    epoch: int
+    step: str
+    source: str
+    on_error: OnError = "raise"
+
+    def open(self, desk: Desk) -> Run:
+        return _Applier(self)
+
+    def share(self, place: Place) -> None:
+        """There is no source in it: items come with the jobs."""
+
+    def words(self) -> str:
+        return self.step
+
+
+class _Applier:
+    """One worker's."""
+
+    __slots__ = ("_failures", "_generators", "_work")
+
+    def __init__(self, work: Applying) -> None:
+        self._work = work
+        self._failures: list[Failure] = []
+        seeded = work.seed is not None
+        # The epoch is hashed into the key: endless repeats that nest make it wider than a word of the counter.
+        self._generators = (
+            seeds.KeyedGenerator(work.seed, "stream.map", work.place, work.epoch)
+            if seeded and work.seed is not None
+            else None
+        )
+
+    def __call__(self, job: Job) -> tuple[list[Any], Notes]:
+        began = perf_counter()
+        made: list[Any] = []
+        for number, item in enumerate(job.items, job.number):
+            try:
+                made.append(self._one(number, item))
+            except Exception:
+                if not made:
+                    raise
+                break
+        failures, self._failures = self._failures, []
+        seconds = perf_counter() - began
+        return made, Notes({self._work.step: ("map", 1, len(made), seconds, 0)}, failures)
+
+    def _one(self, number: int, item: Any) -> Any:
+        try:
+            return self._call(number, item)
+        except GeneratorExit as error:  # in the caller's loop it would look like its end
+            raise self._failed(number, error) from error
+        except Exception as error:
+            return self._settled(number, item, error)
+
+    def _call(self, number: int, item: Any) -> Any:
+        arguments = item if self._work.starred else (item,)
+        if self._generators is None:
+            return self._work.function(*arguments)
+        return self._work.function(*arguments, self._generators.at(0, number))
+
+    def _failed(self, number: int, error: BaseException) -> RecordError:
+        return RecordError(failure(self._work.step, self._work.function, f"item {number}", error))  # type: ignore[arg-type]
+
+    def _settled(self, number: int, item: Any, error: Exception) -> Any:
+        """Return what a policy puts in the place of an item."""
+        policy = self._work.on_error
+        if isinstance(policy, Retry):
+            for seconds in policy.waits():
+                if not isinstance(error, policy.only):
+                    break
+                sleep(seconds)
+                try:
+                    return self._call(number, item)
+                except Exception as again:
+                    error = again
+            policy = policy.then
+        if policy == "raise":
+            raise self._failed(number, error) from error
+        value = SKIP if policy == "skip" else self._asked(policy, number, item, error)
+        self._failures.append(
+            Failure(self._work.source, number, self._work.step, error, self._work.epoch, number, value is not SKIP)
+        )
+        return value
+
+    def _asked(self, policy: Any, number: int, item: Any, error: Exception) -> Any:
+        try:
+            return policy(error, item)
+        except Exception as raised:
+            if raised is error:
+                raise self._failed(number, error) from error
+            what = failure(f"on_error={name_of(policy)}", policy, f"item {number}, which had failed", raised)
+            raise RecordError(what) from raised

@@ -1,0 +1,214 @@
+"""A whole stream in a process of its own, its generator included: what it gives is carried over, some ahead."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import repeat
+from time import perf_counter
+from typing import Any, NamedTuple, Self
+
+from headrace.core.failures import Failure
+from headrace.core.flow import Cursor, Flow, State
+from headrace.core.ledger import Ledger
+from headrace.core.meter import Laps
+from headrace.core.sizes import records_in
+from headrace.stages.marks import Marks
+from headrace.stages.stage import Stage, chain, walk
+from headrace.workers.ordered import Ordered
+from headrace.workers.prefetch import Prefetch
+from headrace.workers.processes import Processes
+from headrace.workers.work import Desk, Failed, Place, Run, Workers
+
+_MOST_ITEMS = 256  # carried over together, where they are small
+_SHORT = 5e-4  # seconds: what takes less to make is carried over with more
+_TOGETHER = 5e-3  # seconds that an item which is made waits for others
+
+
+class Notes(NamedTuple):
+    """What is said beside the items.
+
+    Args:
+        marks: Places upstream, with the number of the item that begins there.
+        ended: Whether there are no more items.
+        laps: How long the items took to make.
+        failures: Records that were left out upstream.
+    """
+
+    marks: list[tuple[int, State]]
+    ended: bool
+    laps: Laps
+    failures: list[Failure]
+
+
+@dataclass(frozen=True, eq=False)
+class Producing:
+    """A flow, gone through by one worker.
+
+    Args:
+        flow: What is gone through.
+        state: Where it begins, as the step's state says; None for the front.
+        epoch: Of the step.
+        number: Of the first item.
+    """
+
+    flow: Flow
+    state: State | None
+    epoch: int
+    number: int
+
+    def open(self, desk: Desk) -> Run:
+        return _Producer(self)
+
+    def share(self, place: Place) -> None:
+        for flow in walk(self.flow):
+            give = getattr(flow, "share", None)
+            if give is not None:
+                give(place)
+
+    def words(self) -> str:
+        return chain(self.flow)
+
+
+class _Producer:
+    """Makes items, some at a time; the jobs come in order."""
+
+    def __init__(self, work: Producing) -> None:
+        self._work = work
+        self._marks: Marks | None = None
+        self._words = chain(work.flow)
+        self._told: dict[int, int] = {}
+
+    def __call__(self, many: int) -> tuple[list[Any], Notes]:
+        began = perf_counter()
+        if self._marks is None:
+            self._marks = Marks(self._work.flow, self._work.state, self._work.epoch, self._work.number)
+        items: list[Any] = []
+        ended = False
+        while len(items) < many and (not items or perf_counter() - began < _TOGETHER):
+            try:
+                items.append(self._marks.draw())
+            except StopIteration:
+                ended = True
+                break
+            except BaseException:
+                if not items:
+                    raise
+                break  # it is raised when the next one is asked for
+        laps: Laps = {self._words: ("stage", 1, len(items), perf_counter() - began, 0)}
+        return items, Notes(self._marks.take(ended), ended, laps, self._failures())
+
+    def _failures(self) -> list[Failure]:
+        """Return the records that were left out since the last time."""
+        fresh: list[Failure] = []
+        for flow in walk(self._work.flow):
+            ledger = getattr(flow, "ledger", None)
+            if ledger is not None:
+                fresh += ledger.failures[self._told.get(id(flow), 0) :]
+                self._told[id(flow)] = len(ledger.failures)
+        return fresh
+
+
+@dataclass(frozen=True, eq=False)
+class Background(Stage):
+    """The items of a flow, made in another process.
+
+    Args:
+        upstream: What is gone through there.
+        workers: The process.
+        prefetch: How far it runs ahead.
+        copy: Whether items are owned; else arrays in them are views of memory shared with it.
+        ledger: What the latest iteration has measured.
+    """
+
+    workers: Workers = field(default_factory=lambda: Processes(1))
+    prefetch: Prefetch = field(default_factory=lambda: Prefetch(64, 64_000_000))
+    copy: bool = True
+    ledger: Ledger = field(default_factory=Ledger)
+
+    def start(self, state: State | None = None, epoch: int = 0) -> Cursor:
+        if state is None:
+            self.ledger.begin()
+        return BackgroundCursor(self, state, epoch)
+
+    def words(self) -> str:
+        return "background()"
+
+
+class BackgroundCursor:
+    """A place in a flow that goes on elsewhere."""
+
+    def __init__(self, flow: Background, state: State | None, epoch: int) -> None:
+        self._flow = flow
+        self._epoch = epoch
+        self._count = 0 if state is None else int(state.get("count", 0))
+        before: State = {"upstream": None} if state is None else state
+        self._begin = state
+        at = self._count - int(before.get("behind", 0))
+        self._marks: deque[tuple[int, State]] = deque([(at, before["upstream"])])
+        self._ahead: deque[Any] = deque()
+        self._many = 1
+        self._results: Ordered | None = None
+        self._ended = False
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        while not self._ahead:
+            self._fetch()
+        self._count += 1
+        return self._ahead.popleft()
+
+    def _fetch(self) -> None:
+        if self._ended:
+            raise StopIteration
+        meter = self._flow.ledger.meter
+        asked = meter.start()
+        if self._results is None:
+            self._results = self._opened()
+        _, outcome = next(self._results)
+        if isinstance(outcome, Failed):
+            self.close()
+            raise outcome.error
+        items, notes = outcome.value, outcome.notes
+        self._ahead.extend(items)
+        self._marks.extend(notes.marks)
+        while len(self._marks) > 1 and self._marks[1][0] <= self._count:
+            self._marks.popleft()
+        meter.add(notes.laps)
+        records = records_in(items[0]) * len(items) if items else 0
+        meter.deliver(asked, outcome.seconds, outcome.nbytes, len(items), records, self._results.ready)
+        self._flow.ledger.admit(notes.failures, 1 << 62, None)
+        if outcome.seconds < _SHORT:
+            self._many = min(2 * self._many, _MOST_ITEMS)
+        if notes.ended:
+            self._stop()
+
+    def _opened(self) -> Ordered:
+        flow = self._flow
+        flow.ledger.meter.workers, flow.ledger.meter.size = "a process in the background", 1
+        work = Producing(flow.upstream, self._begin, self._epoch, self._marks[0][0])
+        pool = flow.workers.open(work, flow.prefetch.depth(1), flow.copy)
+        return Ordered(pool, self._jobs(), flow.prefetch)
+
+    def _jobs(self) -> Iterator[int]:
+        for _ in repeat(None):
+            yield self._many
+
+    def state(self) -> State:
+        marks = self._marks
+        while len(marks) > 1 and marks[1][0] <= self._count:
+            marks.popleft()
+        at, upstream = marks[0]
+        return {"upstream": upstream, "behind": self._count - at, "count": self._count}
+
+    def _stop(self) -> None:
+        self._ended = True
+        if self._results is not None:
+            self._results.close()
+
+    def close(self) -> None:
+        self._ahead.clear()
+        self._stop()

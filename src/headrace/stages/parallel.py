@@ -1,0 +1,163 @@
+"""A place in a map that workers do: items go out in order, results come back in order, a bounded number is between."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, Self
+
+from headrace.core.failures import SKIP, OnError
+from headrace.core.flow import State
+from headrace.core.ledger import Ledger
+from headrace.core.sizes import records_in
+from headrace.stages.applying import Applying, Job
+from headrace.stages.marks import Marks
+from headrace.workers.inline import Inline
+from headrace.workers.ordered import Ordered
+from headrace.workers.prefetch import Prefetch
+from headrace.workers.work import Failed, Workers
+
+_SHORT = 5e-4  # seconds: jobs that take less are made of more items
+_MOST_ITEMS = 64
+_SLOW_UPSTREAM = 5e-3  # seconds: items that come more slowly are not waited for together
+
+
+@dataclass(frozen=True, eq=False)
+class Doing:
+    """How a map is done.
+
+    Args:
+        workers: Who applies the function.
+        prefetch: How far they run ahead.
+        copy: Whether what comes from other processes is owned; else views of memory shared with them.
+        on_error: What becomes of items that the function fails on.
+        max_errors: How many items may fail, or which fraction of those seen.
+        ledger: What the latest iteration has measured, and which items failed in it.
+    """
+
+    workers: Workers = field(default_factory=Inline)
+    prefetch: Prefetch = field(default_factory=Prefetch)
+    copy: bool = True
+    on_error: OnError = "raise"
+    max_errors: int | float = 100
+    ledger: Ledger = field(default_factory=Ledger)
+
+    @property
+    def plain(self) -> bool:
+        """Whether a loop over the items does."""
+        return not self.workers.size and self.on_error == "raise" and type(self.workers) is Inline
+
+
+class ParallelCursor:
+    """A place in a map.
+
+    Args:
+        marks: What lies upstream.
+        work: What is done with each item.
+        doing: How.
+        count: How many items were drawn for those handed out.
+    """
+
+    def __init__(self, marks: Marks, work: Applying, doing: Doing, count: int) -> None:
+        self._marks = marks
+        self._work = work
+        self._doing = doing
+        self._count = count
+        self._ahead: deque[Any] = deque()
+        self._results: Ordered | None = None
+        self._chunk = 1
+        self._last: State | None = None  # the place where it was closed
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        while True:
+            while not self._ahead:
+                self._fetch()
+            item = self._ahead.popleft()
+            self._count += 1
+            if item is not SKIP:
+                return item
+
+    def _fetch(self) -> None:
+        if self._last is not None:
+            raise StopIteration
+        meter = self._doing.ledger.meter
+        asked = meter.start()
+        if self._results is None:
+            self._results = self._opened()
+        try:
+            job, outcome = next(self._results)
+        except StopIteration:
+            self.close()
+            raise
+        if isinstance(outcome, Failed):
+            if job is not None:
+                self._count += 1  # whoever goes on, goes on with the next item
+            raise outcome.error
+        made, notes = outcome.value, outcome.notes
+        self._ahead.extend(made)
+        if len(made) < len(job.items):  # the next one fails: in its turn it is asked for by itself
+            rest = job.items[len(made) :]
+            if len(rest) > 1:
+                self._results.first(Job(job.number + len(made) + 1, rest[1:]))
+            self._results.first(Job(job.number + len(made), rest[:1]))
+        self._marks.forget(self._count)
+        meter.add(notes.laps)
+        records = sum(map(records_in, made)) if made and not isinstance(made[0], str) else len(made)
+        meter.deliver(asked, outcome.seconds, outcome.nbytes, len(made), records, self._results.ready)
+        if outcome.seconds < _SHORT and len(made) >= self._chunk:
+            self._chunk = min(2 * self._chunk, self._most)
+        if notes.failures:
+            self._doing.ledger.admit(notes.failures, self._doing.max_errors, None)
+
+    def _opened(self) -> Ordered:
+        """Start the workers."""
+        doing = self._doing
+        size = doing.workers.size
+        meter = doing.ledger.meter
+        meter.workers, meter.size = doing.workers.words(), size
+        depth = doing.prefetch.depth(size)
+        # a bound that the user gave is one of items, whatever number of them goes out together
+        self._most = _MOST_ITEMS if doing.prefetch.batches is None else max(1, depth // (2 * max(size, 1)))
+        self._most = self._most if size else 1
+        pool = doing.workers.open(self._work, depth + 2, doing.copy)
+        return Ordered(pool, self._jobs(), doing.prefetch)
+
+    def _jobs(self) -> Iterator[Job]:
+        """Draw items, as many together as is worth it."""
+        while True:
+            number = self._marks.number
+            items: list[Any] = []
+            until = perf_counter() + _SLOW_UPSTREAM
+            try:
+                while len(items) < self._chunk:
+                    items.append(self._marks.draw())
+                    if perf_counter() > until:
+                        self._chunk = max(1, len(items))
+            except StopIteration:
+                if items:
+                    yield Job(number, items)
+                return
+            except Exception:
+                if items:
+                    yield Job(number, items)
+                raise
+            yield Job(number, items)
+
+    def state(self) -> State:
+        return {**self._place(), "count": self._count}
+
+    def _place(self) -> State:
+        return self._marks.state(self._count) if self._last is None else self._last
+
+    def close(self) -> None:
+        if self._last is None:
+            self._last = self._marks.state(self._count)
+            self._marks.close()
+        self._ahead.clear()
+        if self._results is not None:
+            self._results.close()

@@ -1,0 +1,168 @@
+"""``workers="auto"``: ways of working are tried on the first batches of the run itself, and the fastest is kept.
+
+What is compared is the time from one item handed out to the next, the consumer's own work included, so a way of working
+that makes batches faster than anybody wants them gains nothing by it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from headrace.workers.inline import Inline, InlinePool
+from headrace.workers.prefetch import Prefetch
+from headrace.workers.processes import Processes
+from headrace.workers.threads import Threads
+from headrace.workers.work import Desk, Pool, Work, Workers
+
+_LEAST_ITEMS = 8
+_MOST_ITEMS = 64
+_SECONDS = 0.05  # that a way of working is measured for, at least
+_GAIN = 0.95  # of the time of a simpler way, below which another is worth it
+_SMALL = 1e-3  # seconds: what takes less gains nothing from a process of its own
+_WORTH = 3.0  # seconds of work left, below which starting processes does not pay
+_MOST = 8  # workers that are tried: who wants more says so
+
+
+def cores() -> int:
+    """Return how many processors this process may use, a container's limit included.
+
+    >>> cores() >= 1
+    True
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = Path("/sys/fs/cgroup/cpu.max")
+    try:
+        quota, period = limit.read_text().split()[:2]
+    except (OSError, ValueError):  # no container, or one of another kind
+        return allowed
+    return allowed if quota == "max" else max(1, min(allowed, math.ceil(int(quota) / int(period))))
+
+
+@dataclass(frozen=True)
+class Auto:
+    """Workers that are chosen as the run goes on; it begins inline."""
+
+    def open(self, work: Work, depth: int, copy: bool) -> Pool:
+        return InlinePool(work.open(Desk()))
+
+    @property
+    def size(self) -> int:
+        return 0
+
+    def words(self) -> str:
+        return "auto"
+
+
+@dataclass
+class Trial:
+    """A way of working, and how long an item took with it, in seconds."""
+
+    workers: Workers
+    seconds: float = math.inf
+
+    def words(self) -> str:
+        return f"{self.workers.words()} {self.seconds * 1e3:.3g} ms"
+
+
+class Tuner:
+    """Goes through ways of working while items are handed out.
+
+    Args:
+        prefetch: The bounds; items that lie ready when a trial begins do not count.
+        count: How many processors there are.
+        left: How many items are left at the beginning; None where that is not known.
+    """
+
+    def __init__(self, prefetch: Prefetch, count: int, left: int | None = None) -> None:
+        self._prefetch = prefetch
+        self._cores = count
+        self._left = math.inf if left is None else left
+        self._trials: list[Trial] = [Trial(Inline())]
+        self._seen = 0
+        self._began = 0.0
+        self._waited = 0.0
+        self._service = 0.0
+        self._done = count < 1
+        self.why = "trying: inline"
+        """What was chosen and why, as far as that is known."""
+
+    def handed_out(self, now: float, waited: float, service: float) -> Workers | None:
+        """Note that an item is handed out; return who works from now on, where that changes.
+
+        Args:
+            now: The time, of ``perf_counter``.
+            waited: Seconds that it was waited for.
+            service: Seconds that it took its worker.
+        """
+        if self._done:
+            return None
+        skipped = self._skipped
+        self._seen += 1
+        if self._seen <= skipped:
+            self._began, self._waited, self._service = now, 0.0, 0.0
+            return None
+        self._waited += waited
+        self._service += service
+        items, seconds = self._seen - skipped, now - self._began
+        if items < _LEAST_ITEMS or (seconds < _SECONDS and items < _MOST_ITEMS):
+            return None
+        self._left -= self._seen
+        self._trials[-1].seconds = seconds / items
+        return self._next(items, seconds)
+
+    @property
+    def _skipped(self) -> int:
+        """How many items of a trial do not count: the first, and those made by who worked before, or while it filled."""
+        size = self._trials[-1].workers.size
+        return 1 + (self._prefetch.depth(size) + size if size else 0)
+
+    def _next(self, items: int, seconds: float) -> Workers | None:
+        """A trial is over: begin another, or choose."""
+        if len(self._trials) == 1:
+            self._each = self._service / items
+            if self._waited < (1 - _GAIN) * seconds:
+                return self._choose(f"the consumer takes {1 - self._waited / seconds:.0%} of the time")
+        following = self._following()
+        if following is None:
+            return self._choose()
+        self._trials.append(Trial(following))
+        self._seen = 0
+        self.why = f"trying: {following.words()}"
+        return following
+
+    def _following(self) -> Workers | None:
+        """Return what is worth a trial."""
+        tried = {trial.workers.words(): trial.seconds for trial in self._trials}
+        inline = tried["inline"]
+        if "1 thread" not in tried:
+            return Threads(1)
+        one = tried["1 thread"]
+        if "2 threads" not in tried:
+            return Threads(2) if self._cores > 1 else None
+        two, many = tried["2 threads"], min(self._cores, _MOST)
+        if two < 0.87 * one:  # threads run side by side
+            return Threads(many) if many > 2 and f"{many} threads" not in tried else None
+        heavy = self._each > _SMALL and self._left * self._each > _WORTH
+        helped = min(one, two) < 0.6 * inline
+        tried_processes = any(isinstance(trial.workers, Processes) for trial in self._trials)
+        return Processes(many) if heavy and not helped and not tried_processes else None
+
+    def failed(self, error: Exception) -> Workers | None:
+        """Note that a way of working cannot be used here; return who works from now on."""
+        self._trials.pop()
+        return self._choose(f"no processes: {error}"[:300])
+
+    def _choose(self, because: str = "") -> Workers | None:
+        """Settle for the fastest; a simpler one is kept where the gain is small."""
+        self._done = True
+        best = self._trials[0]
+        for trial in self._trials[1:]:
+            if trial.seconds < _GAIN * best.seconds:
+                best = trial
+        measured = ", ".join(trial.words() for trial in self._trials)
+        self.why = f"{best.workers.words()}: of {measured} an item on {self._cores} cores"
+        self.why += f"; {because}" if because else ""
+        return None if best is self._trials[-1] else best.workers
