@@ -1,0 +1,318 @@
+"""Slots: segments that values are written into by one process and read from by another, over and over.
+
+The writing end is an :class:`Outbox`: batches are gathered right into the slot, where their reader will find them. The
+reading end is an :class:`Inbox`: it gives owned copies, or views that lease the slot until the last of them has died.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from headrace.core.buffers import Buffers
+from headrace.workers import codec
+from headrace.workers.codec import ALIGN, LEAST, Packed
+from headrace.workers.segments import Bytes, Segment
+
+_GRAIN = 1 << 16
+_TRIES = 3  # how often an array made in a slot may turn out not to be part of the value, before it is made elsewhere
+
+
+@dataclass(slots=True)
+class _Slot:
+    """A slot as its writer sees it: the segment, and what was made in it for the value at hand."""
+
+    segment: Segment | None = None
+    is_new: bool = False  # its reader does not have it yet
+    gathered: Bytes | None = None  # below the batches that were gathered in it
+    offered: Bytes | None = None  # below the arrays that user code was offered
+    used: int = 0
+    refused: int = 0
+    made: list[tuple[object, int, int]] = field(default_factory=list)
+
+    def renew(self, size: int) -> None:
+        """Take a fresh segment."""
+        self.segment = Segment(size)
+        self.is_new = True
+        self.gathered, self.offered = self.segment.fresh(), self.segment.fresh()
+
+    def is_held(self) -> bool:
+        """Say whether anybody still holds memory of it."""
+        return self.is_gathered_held() or self._is_offered_held()
+
+    def is_gathered_held(self) -> bool:
+        """Say whether anybody still holds a batch that was gathered in it."""
+        if self.segment is None or self.gathered is None:
+            return self.segment is not None
+        last = weakref.ref(self.gathered)
+        self.gathered = None
+        if last() is not None:
+            return True
+        self.gathered = self.segment.fresh()
+        return False
+
+    def _is_offered_held(self) -> bool:
+        if self.segment is None or self.offered is None:
+            return self.segment is not None
+        last = weakref.ref(self.offered)
+        self.offered = None
+        if last() is not None:
+            return True
+        self.offered = self.segment.fresh()
+        return False
+
+
+class SlotBuffers(Buffers):
+    """Buffers that lie in the slot which the next value goes to, as long as there is room."""
+
+    def __init__(self, make: Callable[[object, tuple[int, ...], np.dtype[Any]], NDArray[Any] | None]) -> None:
+        super().__init__()
+        self._make = make
+
+    def _get(self, key: object, like: NDArray[np.generic], rows: int) -> NDArray[np.generic]:
+        made = self._make(key, (rows, *like.shape[1:]), like.dtype)
+        return super()._get(key, like, rows) if made is None else made
+
+
+class Outbox:
+    """The writing end of slots.
+
+    Args:
+        to_worker: Whether the reader is a worker, which does not run the main module (see :func:`codec.take_apart`).
+
+    >>> import os
+    >>> outbox, inbox = Outbox(), Inbox(leases=0)
+    >>> outbox.begin(0)
+    >>> packed, segment = outbox.put(0, {"x": np.arange(10_000)})
+    >>> value = inbox.take(0, packed, (os.dup(segment.fd), segment.size))  # in another process
+    >>> int(value["x"].sum())
+    49995000
+    """
+
+    def __init__(self, to_worker: bool = False) -> None:
+        self.buffers: Buffers = SlotBuffers(self._gather)
+        self._to_worker = to_worker
+        self._slots: dict[int, _Slot] = {}
+        self._open: _Slot | None = None  # where arrays are made
+        self._lock = threading.Lock()  # user code may gather in threads of its own
+        self._size = 0  # what all slots should have
+        self._misses: dict[object, int] = {}
+        self._held = 0
+
+    def begin(self, slot: int) -> None:
+        """Let arrays be made in this slot from now on, until its value is put.
+
+        If any user code still holds memory of the slot, from the last time, the slot gets a fresh segment.
+        """
+        one = self._slots.setdefault(slot, _Slot())
+        if one.is_held():
+            self._held += 1
+            one.segment = None
+        else:
+            self._held = 0
+        one.used = one.refused = 0
+        one.made.clear()
+        if self._size and (one.segment is None or one.segment.size < self._size):
+            one.renew(self._size)
+        with self._lock:
+            self._open = one
+
+    def put(self, slot: int, value: Any) -> tuple[Packed, Segment | None]:
+        """Write a value into a slot; arrays that were made in it are not copied.
+
+        Returns:
+            Where the value lies; and the slot's segment if its reader does not have it yet, to be sent to it.
+
+        Raises:
+            KindError: The value cannot travel; the slot is as it was.
+            OSError: There is no memory.
+        """
+        if self._open is None or self._open is not self._slots.get(slot):
+            self.begin(slot)
+        with self._lock:
+            one, self._open = self._slots[slot], None
+        taken = codec.take_apart(value, self._to_worker)
+        root = one.segment.root if one.segment is not None else None
+        packed, copies, end = codec.layout(taken, one.used, root)
+        self._learn(one, packed)
+        wanted = max(end, one.used + one.refused)
+        if wanted > self._size:
+            self._size = -(-wanted * 5 // 4 // _GRAIN) * _GRAIN
+        if end > (one.segment.size if one.segment is not None else 0):
+            before = one.segment  # holds what lies there until it is copied
+            one.renew(self._size)
+            packed, copies, end = codec.layout(taken, 0, None)
+            del before
+        if one.segment is None:
+            return packed, None
+        codec.write(copies, one.segment.root)
+        sent, one.is_new = one.is_new, False
+        return packed, one.segment if sent else None
+
+    def settle(self, slot: int) -> Segment | None:
+        """Make sure that nobody can write to what was put, once the caller has let go of the value.
+
+        Returns:
+            None, as a rule. If user code has kept a batch that was gathered in the slot: a fresh segment with the same
+            content, to be sent in the other's stead.
+        """
+        one = self._slots[slot]
+        if one.segment is None or not one.made or not one.is_gathered_held():
+            return None
+        before, self._held = one.segment, self._held + 1
+        one.renew(before.size)
+        assert one.segment is not None
+        one.segment.root[:] = before.root
+        one.is_new = False
+        return one.segment
+
+    def segment(self, slot: int) -> Segment | None:
+        """Return the segment that a slot has now."""
+        return self._slots[slot].segment if slot in self._slots else None
+
+    def drop(self, slot: int) -> None:
+        """Forget a slot's segment; its memory is free once its reader forgets it too."""
+        self._slots.pop(slot, None)
+
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any] | None:
+        """Return an array in the slot that is begun, for user code; None where there is no room."""
+        return self._make(None, shape, dtype)
+
+    def _gather(self, key: object, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any] | None:
+        if self._held > _TRIES or self._misses.get(key, 0) >= _TRIES:
+            return None
+        return self._make(key, shape, dtype)
+
+    def _make(self, key: object, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any] | None:
+        size = prod(shape) * dtype.itemsize
+        with self._lock:
+            one = self._open
+            if one is None or size < LEAST or dtype.hasobject:
+                return None
+            offset = -(-one.used // ALIGN) * ALIGN
+            below = one.offered if key is None else one.gathered
+            if one.segment is None or below is None or offset + size > one.segment.size:
+                one.refused += size + ALIGN
+                return None
+            one.used = offset + size
+            one.made.append((key, offset, size))
+        return np.ndarray(shape, dtype, below, offset)
+
+    def _learn(self, one: _Slot, packed: Packed) -> None:
+        """Count how often what was gathered in the slot was no part of the value: it had better lie elsewhere."""
+        for key, offset, size in one.made:
+            hit = any(offset <= start < offset + size for start, _ in packed.spans)
+            self._misses[key] = 0 if hit else self._misses.get(key, 0) + 1
+
+
+class Inbox:
+    """The reading end of slots.
+
+    Args:
+        leases: How many slots at most may be leased by values at once, each until the last view of its memory has
+            died. With that many leased, and so always with 0, values are copies.
+        buffers: Give memory for copies; inboxes of one reader may share one.
+    """
+
+    def __init__(self, leases: int, buffers: Buffers | None = None) -> None:
+        self._leases = leases
+        self._buffers = Buffers() if buffers is None else buffers
+        self._segments: dict[int, Segment] = {}
+        self._leased: dict[int, weakref.ref[Any]] = {}
+        self._ended: deque[int] = deque()  # all that a callback does is to add to it: it may run anywhere
+        self._free: deque[int] = deque()
+
+    def take(self, slot: int, packed: Packed, segment: tuple[int, int] | None = None) -> Any:
+        """Return the value that lies in a slot.
+
+        Args:
+            slot: Which.
+            packed: Where in it.
+            segment: Descriptor (closed here) and size of the slot's segment, if it is a new one.
+        """
+        if segment is not None:
+            self.adopt(slot, *segment)
+        if packed.head is None and not packed.spans:
+            self._free.append(slot)
+            return codec.unpack(packed, _NOTHING, None)
+        self._end_leases()
+        own = self._segments[slot]
+        if not packed.spans or len(self._leased) >= self._leases:
+            try:
+                return codec.unpack(packed, own.root, self._buffers)
+            finally:
+                self._free.append(slot)
+        root = own.fresh()
+        self._leased[slot] = weakref.ref(root, partial(_note, self._ended, slot))
+        return codec.unpack(packed, root, None)
+
+    def adopt(self, slot: int, fd: int, size: int) -> None:
+        """Let a slot have another segment; the descriptor is closed here."""
+        segment = Segment.adopt(fd, size)
+        segment.close()
+        self._segments[slot] = segment
+
+    def freed(self) -> list[int]:
+        """Return the slots that have become free since the last call, with those whose leases have ended."""
+        self._end_leases()
+        return list(_drained(self._free))
+
+    def drop(self, slot: int) -> None:
+        """Forget a slot's segment; views of it stay what they are."""
+        self._segments.pop(slot, None)
+
+    def _end_leases(self) -> None:
+        for slot in _drained(self._ended):
+            self._leased.pop(slot, None)
+            self._free.append(slot)
+
+
+_NOTHING = np.empty(0, np.uint8)
+
+
+def _note(numbers: deque[int], number: int, _: object) -> None:
+    numbers.append(number)
+
+
+def _drained(numbers: deque[int]) -> Iterator[int]:
+    while numbers:
+        try:
+            yield numbers.popleft()
+        except IndexError:  # another thread has taken the last
+            return
+
+
+_outbox: Outbox | None = None
+
+
+def offer(outbox: Outbox | None) -> None:
+    """Let :func:`empty` make arrays in this outbox's slots; None for ordinary ones again."""
+    global _outbox
+    _outbox = outbox
+
+
+def empty(shape: int | tuple[int, ...], dtype: DTypeLike = np.float64) -> NDArray[Any]:
+    """Return an array whose content is undefined, like ``numpy.empty``, to be filled and given out once.
+
+    In a worker process it lies where the consumer will find it, so that nothing is copied when it is given out; with no
+    room there, and outside of workers, it is an ordinary array. Once it has been given out (returned, yielded), it is
+    the consumer's: it must not be written to again.
+
+    >>> batch = empty((64, 3), "float32")
+    >>> batch.shape, batch.dtype
+    ((64, 3), dtype('float32'))
+    """
+    kind = np.dtype(dtype)
+    sizes = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(map(int, shape))
+    outbox = _outbox
+    made = None if outbox is None else outbox.empty(sizes, kind)
+    return np.empty(sizes, kind) if made is None else made
