@@ -187,6 +187,8 @@ class _CrossingCursor:
         try:
             job, outcome = next(self._results)
         except StopIteration:
+            if self._end is not None:
+                self._enter(self._end, 0, 0)  # all readers end at one place, those that had no share in it too
             self.close()
             raise
         except BaseException:
