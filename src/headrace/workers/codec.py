@@ -10,8 +10,7 @@ from __future__ import annotations
 import copyreg
 import io
 import pickle
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,20 +18,16 @@ from numpy.typing import NDArray
 
 from headrace.core.buffers import Buffers
 from headrace.core.errors import KindError
-from headrace.workers import rebuild
+from headrace.workers.parts import Parts, address
 from headrace.workers.pickling import AnyPickler
 from headrace.workers.segments import Bytes
 
 ALIGN = 64
-LEAST = 4096
-"""Arrays of fewer bytes travel inside the header: cheaper, and whoever keeps one keeps no slot."""
-
 LONGEST = 16_000
 """A longer header goes into the slot too, so that messages stay small."""
 
 _LEAST_REUSED = 1 << 17  # smaller copies come from the allocator's own free lists, faster than from buffers
 _BYTES = np.empty(0, np.uint8)
-_TOKEN = pickle.PickleBuffer(bytearray())  # stands in a pickle for the memory of the next array
 
 
 class Packed(NamedTuple):
@@ -143,12 +138,6 @@ def unpack(packed: Packed, root: Bytes, buffers: Buffers | None) -> Any:
     return pickle.loads(header, buffers=_views(packed, root) if buffers is None else _copies(packed, root, buffers))
 
 
-def address(array: NDArray[Any]) -> int:
-    """Return where an array begins."""
-    found: int = array.__array_interface__["data"][0]
-    return found
-
-
 def _aligned(offset: int) -> int:
     return -(-offset // ALIGN) * ALIGN
 
@@ -169,62 +158,15 @@ def _copies(packed: Packed, root: Bytes, buffers: Buffers) -> Iterator[Bytes]:
         yield copy  # type: ignore[misc]
 
 
-class _Arrays:
-    """Collects the arrays that a pickler meets, in the order in which the reader will ask for their memory."""
-
-    def __init__(self) -> None:
-        self.parts: list[NDArray[Any]] = []
-
-    def reducers(self) -> dict[type, Callable[[Any], Any]]:
-        table: dict[type, Callable[[Any], Any]] = {np.ndarray: self.array, np.memmap: self.array}
-        torch: Any = sys.modules.get("torch")
-        if hasattr(torch, "Tensor"):  # not while it is being imported
-            table[torch.Tensor] = self.tensor
-        return table
-
-    def other(self, buffer: pickle.PickleBuffer) -> None:
-        """Take memory that is no array of ours, such as a frame's or a table's."""
-        if buffer is not _TOKEN:
-            self.parts.append(np.frombuffer(buffer.raw(), np.uint8))
-
-    def array(self, array: NDArray[Any]) -> Any:
-        frozen = not array.flags.writeable
-        name = rebuild.name_of(array.dtype)
-        if name is None or not array.dtype.itemsize:
-            plain = array.view(np.ndarray).__reduce__()
-            return (rebuild.frozen, plain) if frozen else plain
-        if frozen and rebuild.is_spread(array.shape, array.strides):
-            return rebuild.spread, (array[rebuild.thin(array.shape, array.strides)], array.shape)
-        axes = None
-        if not array.flags.c_contiguous:
-            order = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
-            array = array.transpose(order)
-            axes = tuple(np.argsort(order).tolist())
-        memory: Any = _TOKEN
-        if array.nbytes < LEAST:
-            memory = bytearray(array.tobytes())
-        else:
-            self.parts.append(array)
-        if axes is None and not frozen:
-            return rebuild.array, (memory, name, array.shape)
-        return rebuild.array, (memory, name, array.shape, axes, frozen)
-
-    def tensor(self, tensor: Any) -> Any:
-        array = rebuild.array_of(tensor)
-        return (
-            tensor.__reduce_ex__(5) if array is None else (rebuild.tensor, (array, tensor.dtype, tuple(tensor.shape)))
-        )
-
-
 def _plainly(value: Any) -> Taken:
-    arrays, file = _Arrays(), io.BytesIO()
-    pickler = pickle.Pickler(file, 5, buffer_callback=arrays.other)
-    pickler.dispatch_table = {**copyreg.dispatch_table, **arrays.reducers()}
+    parts, file = Parts(), io.BytesIO()
+    pickler = pickle.Pickler(file, 5, buffer_callback=parts.other)
+    pickler.dispatch_table = {**copyreg.dispatch_table, **parts.reducers()}
     pickler.dump(value)
-    return Taken(file.getbuffer(), arrays.parts)
+    return Taken(file.getbuffer(), parts.arrays)
 
 
 def _by_content(value: Any, settles: bool) -> Taken:
-    arrays, file = _Arrays(), io.BytesIO()
-    AnyPickler(file, arrays.reducers(), arrays.other, settles).dump(value)
-    return Taken(file.getbuffer(), arrays.parts)
+    parts, file = Parts(), io.BytesIO()
+    AnyPickler(file, parts.reducers(), parts.other, settles).dump(value)
+    return Taken(file.getbuffer(), parts.arrays)

@@ -39,8 +39,15 @@ def array(memory: Any, dtype: Name, shape: Shape, axes: Shape | None = None, is_
 def frozen(make: Callable[..., NDArray[Any]], arguments: tuple[Any, ...], state: Any) -> NDArray[Any]:
     """Return an array that NumPy itself has pickled, and that cannot be written to."""
     made = make(*arguments)
-    made.__setstate__(state)  # type: ignore[attr-defined]
+    made.__setstate__(state)
     made.flags.writeable = False
+    return made
+
+
+def strided(memory: Any, dtype: Name, shape: Shape, first: int, strides: Shape, is_frozen: bool) -> NDArray[Any]:
+    """Return an array that steps through memory; its first value begins at ``first``."""
+    made: NDArray[Any] = np.ndarray(shape, dtype, memory, first, strides)
+    made.flags.writeable = not is_frozen
     return made
 
 

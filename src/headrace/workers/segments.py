@@ -24,8 +24,7 @@ class Map(mmap.mmap):
 
     fd: int = -1
     length: int = 0
-    address: int = 0
-    private: bool = False
+    is_source: bool = False  # holds arrays that stay as they are, not values on their way
 
     def release(self) -> None:
         """Close the descriptor; the map stays."""
@@ -60,7 +59,6 @@ class Segment:
         fd = _anonymous_file(pages * mmap.PAGESIZE)
         self._map = _mapped(fd, pages * mmap.PAGESIZE, private=False)
         self.root: Bytes = self.fresh()
-        self._map.address = self.root.ctypes.data
 
     @classmethod
     def adopt(cls, fd: int, size: int, private: bool = False) -> Segment:
@@ -74,7 +72,6 @@ class Segment:
         self = object.__new__(cls)
         self._map = _mapped(fd, size, private)
         self.root = self.fresh()
-        self._map.address = self.root.ctypes.data
         return self
 
     @property
@@ -92,11 +89,6 @@ class Segment:
     def size(self) -> int:
         """How many bytes there are, a multiple of a page."""
         return self._map.length
-
-    @property
-    def address(self) -> int:
-        """Where the map begins."""
-        return self._map.address
 
     def fresh(self) -> Bytes:
         """Return another array over all of it.
@@ -131,7 +123,7 @@ def _mapped(fd: int, size: int, private: bool) -> Map:
     except BaseException:
         os.close(fd)
         raise
-    made.fd, made.length, made.private = fd, size, private
+    made.fd, made.length = fd, size
     return made
 
 

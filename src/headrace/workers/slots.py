@@ -20,7 +20,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from headrace.core.buffers import Buffers
 from headrace.workers import codec
-from headrace.workers.codec import ALIGN, LEAST, Packed
+from headrace.workers.codec import ALIGN, Packed
+from headrace.workers.parts import LEAST
 from headrace.workers.segments import Bytes, Segment
 
 _GRAIN = 1 << 16
