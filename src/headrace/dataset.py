@@ -18,12 +18,14 @@ from headrace.core.collate import check as check_collate
 from headrace.core.errors import ArgumentError, EndlessError, KindError, SchemaError
 from headrace.core.order import Repeat
 from headrace.core.quotas import check as check_weights
+from headrace.core.ranks import rank_and_world
 from headrace.core.records import Records, Rows, stacked, to_columns
 from headrace.core.records import concat as concat_records
 from headrace.core.schema import Schema
 from headrace.core.seeds import check as check_seed
 from headrace.core.shuffle import Shuffle
 from headrace.core.source import Indices
+from headrace.feeds.map_style import map_style
 from headrace.formats.adopt import adopt
 from headrace.nodes import divide, rewrite
 from headrace.nodes.batched import Batched, of_batch
@@ -278,6 +280,25 @@ class Dataset:
         if remainder == "pad" and self._node.batched:
             raise ArgumentError("remainder='pad' marks records, not whole batches: shard() before batch()")
         return Dataset._of(Sharded(self._node, index, count, remainder))
+
+    def shard_by_rank(self, remainder: Remainder = "drop") -> Dataset:
+        """Return this process's share of a distributed run: ``shard(rank, processes)``.
+
+        The rank is that of ``torch.distributed`` or JAX, where it was initialised, else what the launcher (torchrun,
+        Open MPI, MPICH, ``srun``) left in the environment; a process by itself reads everything.
+
+        Args:
+            remainder: See :meth:`shard`. ``drop``, the default here, gives all the same number of steps: collective
+                training hangs where one has a step more.
+
+        Raises:
+            ArgumentError: The environment contradicts itself, such as by a rank without a number of processes.
+
+        >>> len(Dataset(range(7)).shard_by_rank())
+        7
+        """
+        ranks = rank_and_world()
+        return self.shard(ranks.index, ranks.count, remainder)
 
     def take(self, n: int) -> Dataset:
         """Return the first ``n`` records, or all if there are fewer."""
@@ -543,6 +564,24 @@ class Dataset:
         if epochs is not None:
             epochs = whole(epochs, "epochs", 0)
         return Stream._of(Crossing(self._node, epochs))
+
+    def to_torch(self) -> Any:
+        """Return a map-style ``torch.utils.data.Dataset`` of the records, for a DataLoader of your own.
+
+        A DataLoader reads a whole batch of it at once. Arrays come as tensors, numbers and text as they are, so that
+        the default ``collate_fn`` stacks them with their dtypes; after ``batch()`` a record is a dict of tensors, for
+        ``DataLoader(..., batch_size=None)``. It may be forked, and travels to workers that are spawned.
+        ``set_epoch(epoch)`` on it draws shuffles and random maps anew.
+
+        Raises:
+            MissingExtraError: torch is not installed.
+            EndlessError: There is no end, and so no length.
+        """
+        self._needs_end("to_torch()")
+        return map_style(self, self._rows)
+
+    def _rows(self, positions: Indices, epoch: int) -> list[Any]:
+        return self._node.read(At(positions, epoch), Context()).rows()
 
     def list(self) -> list[Any]:
         """Return all records of epoch 0."""

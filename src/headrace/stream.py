@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from copy import deepcopy
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from headrace.core.arguments import function as check_function
 from headrace.core.batch import Batch
@@ -15,6 +15,8 @@ from headrace.core.flow import Flow, State
 from headrace.core.iteration import StreamIterator
 from headrace.core.records import stacked
 from headrace.core.state import open_envelope
+from headrace.feeds.iterable import iterable_style
+from headrace.feeds.tensors import Tensors
 from headrace.stages.batch import Batched
 from headrace.stages.chain import Chain
 from headrace.stages.filter import Filter
@@ -292,6 +294,39 @@ class Stream:
             file: Where the bar is written to; None for standard error, if it is a terminal or a notebook.
         """
         return Stream._of(Progress.of(self._on(), total, desc, file))
+
+    def torch(self, device: Any = None, pin_memory: Literal["auto"] | bool = "auto", prefetch: int = 2) -> Stream:
+        """Return the same items with torch tensors in the place of arrays, on a device where one is given.
+
+        A Batch becomes a Batch of tensors, a tuple of columns one of tensors, a column a tensor; text and objects stay.
+        In main memory a tensor shares the memory of its array, but an array that cannot be written to is copied. On a
+        GPU the copies run beside what it computes, ahead of use. States know nothing of this step: it may be added or
+        left out at a resume.
+
+        Args:
+            device: Where the tensors shall lie, such as ``"cuda"``; None for main memory.
+            pin_memory: Whether copies to a GPU go through pinned memory, or, without a device, tensors lie in it.
+                ``"auto"``: the copies do.
+            prefetch: How many items are on their way to the device beside the one that is handed out.
+
+        Raises:
+            MissingExtraError: torch is not installed.
+            ArgumentError: There is no such kind of device; in the iteration: CUDA is asked for and not there.
+            SchemaError: In the iteration, where torch has no dtype for a column, or its rows differ in length.
+        """
+        return Stream._of(Tensors.of(self._on(), device, pin_memory, prefetch))
+
+    def to_torch(self) -> Any:
+        """Return a ``torch.utils.data.IterableDataset``, whose items a DataLoader's workers share out by themselves.
+
+        With batches made here, ``DataLoader(stream.to_torch(), batch_size=None, num_workers=n)`` gives the same ones in
+        the same order with any number of workers. Arrays come as tensors, a Batch as a dict. ``set_epoch(epoch)`` on
+        it sets the epoch that the next iteration gives.
+
+        Raises:
+            MissingExtraError: torch is not installed.
+        """
+        return iterable_style(self._on())
 
     def resume(self, state: State) -> Stream:
         """Return a stream, each iteration of which begins where a state says.
