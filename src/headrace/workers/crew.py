@@ -1,0 +1,302 @@
+"""A crew: worker processes that run, seen from the program: who is there, what arrives from them, and how they end.
+
+The program has no thread for them. Whoever waits for a result reads what arrives, for itself and for all others.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+import select
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from headrace.core.errors import WorkerError
+from headrace.workers.diary import Diary
+from headrace.workers.frames import Channel
+from headrace.workers.queue import Queue
+from headrace.workers.start import StartMethod, start_nursery
+from headrace.workers.system import readable
+
+GRACE = 0.5
+"""Seconds that workers get to end by themselves when their program closes them."""
+
+_PATIENCE = 8.0  # seconds until a nursery that should have ended is killed
+_SOON = 1.5  # seconds in which a nursery says how a worker ended, whose connection has ended
+
+
+class Reader(Protocol):
+    """Whom a crew hands what arrives: one for each work."""
+
+    def file(self, worker: int, what: str, rest: Sequence[Any], files: list[int]) -> None:
+        """Take what a worker says of the work."""
+        ...
+
+    def job_words(self, number: int) -> str | None:
+        """Return the words for a job that is in hand; None if it is none of this work's."""
+        ...
+
+
+class Crew:
+    """Worker processes that run.
+
+    Args:
+        count: How many.
+        method: How they are started.
+        threads: How many threads libraries for numbers may start in each; None for as many as they like.
+
+    Raises:
+        WorkerError: They could not be started.
+    """
+
+    def __init__(self, count: int, method: StartMethod, threads: int | None) -> None:
+        self.count = count
+        self.turn = threading.Condition(threading.Lock())
+        """Held by whoever changes anything here; never while waiting for a worker."""
+        self._program = os.getpid()
+        self._readers: dict[int, Reader] = {}
+        self._retired: deque[int] = deque()
+        self._numbers: dict[int, int] = {}  # of the workers' processes
+        self._works = self._jobs = 0
+        self._is_reading = self._is_torn = self._is_closed = False
+        self._over: str | None = None  # why nothing more can come
+        self._lost: tuple[int, float] | None = None  # a worker whose connection has ended, and until when that waits
+        self._nursery, self._control = start_nursery(method, threads)
+        self._channels: list[Channel] = []
+        self._diaries: list[Diary] = []
+        self._queue, readers_end = Queue.pair()
+        for index in range(count):
+            self._start(index, readers_end, threads)
+        readers_end.close()
+        self._poll = select.poll()
+        for channel in (self._control, *self._channels):
+            self._poll.register(channel.fileno(), select.POLLIN)
+        self._index_of = {channel.fileno(): index for index, channel in enumerate(self._channels)}
+
+    def _start(self, index: int, queue: Queue, threads: int | None) -> None:
+        here, there = Channel.pair()
+        diary = Diary.new()
+        settings = {"index": index, "count": self.count, "threads": threads, "argv": list(sys.argv)}
+        files = [there.fileno(), queue.fileno(), diary.descriptor]
+        self._control.send(pickle.dumps(("start", settings)), files)
+        there.close()
+        self._channels.append(here)
+        self._diaries.append(diary)
+
+    # What is said to workers; whoever calls these holds the turn.
+
+    def add(self, reader: Reader) -> int:
+        """Give a new work a number."""
+        self._works += 1
+        self._readers[self._works] = reader
+        return self._works
+
+    def next_job(self) -> int:
+        """Return a number for a job."""
+        self._jobs += 1
+        return self._jobs
+
+    def tell(self, worker: int, *what: Any, files: Sequence[int] = ()) -> None:
+        """Say something to one worker."""
+        self._channels[worker].send(pickle.dumps(what, 5), files)
+
+    def put(self, *job: Any) -> None:
+        """Hand in a job, for whichever worker is free first."""
+        self._queue.put(pickle.dumps(job, 5))
+
+    def retire(self, work: int) -> None:
+        """Forget a work at the next opportunity; may be called from anywhere, also while garbage is collected."""
+        self._retired.append(work)
+
+    def tidy(self) -> None:
+        """Let workers forget the works that were retired."""
+        while self._retired:
+            work = self._retired.popleft()
+            if self._readers.pop(work, None) is not None:
+                for index in range(self.count):
+                    self.tell(index, "forget", work)
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether this process may give work to it."""
+        return self._over is None and not self._is_closed and not self._is_torn and self._program == os.getpid()
+
+    def check(self) -> None:
+        """Raise an error if nothing more can come.
+
+        Raises:
+            WorkerError: Says why.
+        """
+        if self._program != os.getpid():
+            raise WorkerError(
+                f"these workers belong to the process {self._program}, of which this one ({os.getpid()}) is a fork: "
+                f"start a stream of its own here"
+            )
+        if self._over is not None:
+            raise WorkerError(self._over)
+        if self._is_closed:
+            raise WorkerError("the workers were closed before this job was done")
+        if self._is_torn:
+            raise WorkerError(
+                "reading from the workers was interrupted, and what was read is lost: start the stream again"
+            )
+
+    # What workers say.
+
+    def look(self) -> None:
+        """File what has arrived; does not wait. Whoever calls this holds the turn."""
+        if not self._is_reading and self._over is None and not self._is_closed:
+            self._file(self._listen(0.0))
+
+    def wait(self, slip: Any) -> None:
+        """Wait until a slip has a reply, or none can come.
+
+        Raises:
+            WorkerError: None can come; says why.
+        """
+        with self.turn:
+            while slip.reply is None:
+                self.check()
+                slip.check()
+                if self._is_reading:  # another thread reads, for this one too
+                    self.turn.wait()
+                    continue
+                self._is_reading = True
+                try:
+                    self.turn.release()
+                    try:
+                        happened = self._listen(None)
+                    finally:
+                        self.turn.acquire()
+                    self._file(happened)
+                finally:
+                    self._is_reading = False
+                    self.turn.notify_all()
+
+    def _listen(self, seconds: float | None) -> list[int]:
+        """Return the descriptors where something has happened."""
+        unsent = [channel for channel in self._channels if channel.waiting and not channel.flush()]
+        if self._queue.waiting and not self._queue.flush():
+            unsent.append(self._queue)  # type: ignore[arg-type]
+        if self._lost is not None:
+            seconds = _SOON if seconds is None else seconds
+        for one in unsent:
+            self._poll.register(one.fileno(), select.POLLOUT | (select.POLLIN if one in self._channels else 0))
+        try:
+            return [descriptor for descriptor, _ in self._poll.poll(None if seconds is None else seconds * 1000)]
+        finally:
+            for one in unsent:
+                if one in self._channels:
+                    self._poll.register(one.fileno(), select.POLLIN)
+                else:
+                    self._poll.unregister(one.fileno())
+
+    def _file(self, happened: list[int]) -> None:
+        """Read what has arrived, and hand it to whom it belongs."""
+        if self._is_closed:
+            return
+        self._is_torn = True  # unless the last line is reached
+        for descriptor in happened:
+            if descriptor in self._index_of:
+                self._hear(self._index_of[descriptor])
+        self._hear_nursery()
+        if self._lost is not None and self._over is None and time.monotonic() > self._lost[1]:
+            self._bury(self._lost[0], "has closed its connection")
+        self._is_torn = False
+
+    def _hear(self, worker: int) -> None:
+        channel = self._channels[worker]
+        for message in channel.receive():
+            what, work, *rest = pickle.loads(message.body)
+            reader = self._readers.get(work)
+            if reader is None:  # it was given up meanwhile
+                for file in message.files:
+                    os.close(file)
+            else:
+                reader.file(worker, what, rest, message.files)
+        if channel.ended and channel.fileno() in self._index_of:
+            self._poll.unregister(channel.fileno())
+            del self._index_of[channel.fileno()]
+            self._lost = self._lost or (worker, time.monotonic() + _SOON)
+
+    def _hear_nursery(self) -> None:
+        for message in self._control.receive():
+            what, index, number, code = pickle.loads(message.body)
+            if what == "started":
+                self._numbers[index] = number
+            elif what == "refused":
+                self._over = self._over or (
+                    f"worker {index} of {self.count} could not be started: {os.strerror(code)}; use fewer workers, "
+                    f"or Threads"
+                )
+            else:
+                self._hear(index)  # what it has said before it ended
+                self._bury(index, _how(code))
+        if self._control.ended and self._over is None:
+            self._over = (
+                f"the process {self._nursery.pid}, which starts and watches the workers, has ended, and they with it; "
+                f"what it had to say stands on the standard error stream"
+            )
+
+    def _bury(self, worker: int, how: str) -> None:
+        """Note how a worker has ended; nothing more can come."""
+        diary = self._diaries[worker]
+        number = diary.job
+        words = None
+        if number is not None:
+            words = next(filter(None, (reader.job_words(number) for reader in self._readers.values())), None)
+        where = f"; it was here:\n{diary.crash}" if diary.crash else ""
+        busy = f" while it worked on {words}" if words else ""
+        process = self._numbers.get(worker, "unknown")
+        self._over = self._over or f"worker {worker} (process {process}) {how.format(busy=busy)}{where}"
+
+    # The end.
+
+    def close(self) -> None:
+        """End the workers, whatever they are doing, and wait until they are gone; may be called again."""
+        with self.turn:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            if self._program != os.getpid():
+                self._let_go()
+                return
+            for channel in self._channels:
+                channel.hang_up()
+            self._control.send(pickle.dumps(("close", GRACE)))
+            self.turn.notify_all()
+        self._see_off()
+        with self.turn:
+            self.turn.wait_for(lambda: not self._is_reading, 1.0)
+            self._let_go()
+
+    def _see_off(self) -> None:
+        until = time.monotonic() + _PATIENCE
+        while not self._control.ended and time.monotonic() < until:
+            readable([self._control.fileno()], until - time.monotonic())
+            self._control.receive()
+        if not self._nursery.wait(1.0 if self._control.ended else 0.0):
+            self._nursery.kill()
+            self._nursery.wait(_PATIENCE)
+
+    def _let_go(self) -> None:
+        for one in (*self._channels, self._control, self._queue, *self._diaries):
+            one.close()  # type: ignore[attr-defined]
+
+
+def _how(code: int) -> str:
+    """Return how a process ended, in words; ``{busy}`` stands for what it was doing."""
+    if code >= 0:
+        return f"ended with exit code {code}{{busy}}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    memory = "; the system may have run out of memory: fewer workers, or smaller batches, need less"
+    return f"was killed by {name}{{busy}}" + (memory if -code == signal.SIGKILL else "")

@@ -1,0 +1,266 @@
+"""One work among the workers of a crew: what goes out to them, and what comes back, by number."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import cloudpickle
+
+from headrace.core.buffers import Buffers
+from headrace.core.errors import HeadraceError, KindError, WorkerError
+from headrace.workers.blame import unpicklable
+from headrace.workers.crew import Crew
+from headrace.workers.frames import LARGEST
+from headrace.workers.remote import Report, revive
+from headrace.workers.segments import Segment
+from headrace.workers.shipping import Places, Shipment, ship
+from headrace.workers.slots import Inbox, Outbox
+from headrace.workers.work import Done, Failed, Work
+
+_SURPLUS = 2  # slots of each worker that views may lease beside those for the jobs in its hand
+
+
+class Slip:
+    """A job in hand: what was asked, and the reply once it has come."""
+
+    __slots__ = ("_delivery", "job", "number", "reply", "slot")
+
+    def __init__(self, delivery: Delivery, number: int, job: Any, slot: int) -> None:
+        self._delivery = delivery
+        self.number = number
+        self.job = job
+        self.slot = slot
+        self.reply: Any = None
+
+    def check(self) -> None:
+        """Raise an error if no worker can do the work.
+
+        Raises:
+            WorkerError: Says why.
+        """
+        self._delivery.check()
+
+
+class Delivery:
+    """What passes between the program and a crew for one work.
+
+    Args:
+        crew: The workers.
+        work: What they do.
+        depth: The most jobs that are in hand at once.
+        copy: Whether values are copies, and never views of the slots.
+    """
+
+    def __init__(self, crew: Crew, work: Work, depth: int, copy: bool) -> None:
+        self._crew = crew
+        self._work = work
+        self._words = work.words()
+        share = -(-max(1, depth) // crew.count)
+        self._most_slots = 2 * share + _SURPLUS
+        buffers = Buffers()
+        self._inboxes = [Inbox(0 if copy else share + _SURPLUS, buffers) for _ in range(crew.count)]
+        self._outbox = Outbox(to_worker=True)
+        self._free_slots: list[int] = []
+        self._slots = 0
+        self._slips: dict[int, Slip] = {}
+        self._by_value: dict[str, Any] = {}  # modules that workers cannot import, and that were sent to them
+        self._sent: list[int] = [0] * crew.count  # how many of those each worker has been sent
+        self._broken: tuple[str, BaseException | None] | None = None
+        self._number = -1
+
+    def begin(self) -> None:
+        """Send the work to the workers.
+
+        Raises:
+            KindError: It holds something that cannot travel; says what and where.
+        """
+        self._work.share(Places())
+        shipment = self._ship()
+        with self._crew.turn:
+            self._crew.tidy()
+            self._number = self._crew.add(self)
+            for worker in range(self._crew.count):
+                self._send(worker, shipment)
+
+    def retire(self) -> None:
+        """Let the workers forget the work."""
+        self._crew.retire(self._number)
+
+    def _ship(self) -> Shipment:
+        for module in self._by_value.values():
+            cloudpickle.register_pickle_by_value(module)
+        try:
+            return ship(self._work)
+        except Exception as error:
+            raise KindError(
+                f"{self._words} cannot travel to other processes: {unpicklable(self._work, error)}"
+            ) from error
+        finally:
+            for module in self._by_value.values():
+                cloudpickle.unregister_pickle_by_value(module)
+
+    def _send(self, worker: int, shipment: Shipment) -> None:
+        files = [file for file, _ in shipment.descriptors]
+        sizes = [size for _, size in shipment.descriptors]
+        payload: bytes | int = shipment.payload
+        segment = None
+        if len(shipment.payload) > LARGEST:
+            segment = Segment(len(shipment.payload))
+            segment.root[: len(shipment.payload)] = memoryview(shipment.payload)  # type: ignore[call-overload]
+            files.insert(0, segment.fd)
+            payload = len(shipment.payload)
+        self._crew.tell(worker, "work", self._number, payload, sizes, self._most_slots, files=files)
+        self._sent[worker] = len(self._by_value)
+
+    # Jobs going out.
+
+    def submit(self, job: Any) -> Slip:
+        """Hand in a job; never waits."""
+        with self._crew.turn:
+            self._crew.tidy()
+            slot = self._free_slots.pop() if self._free_slots else self._new_slot()
+            slip = Slip(self, self._crew.next_job(), job, slot)
+            self._slips[slip.number] = slip
+            if self._crew.is_usable:
+                self._return_slots()
+                self._hand_in(slip, job)
+            return slip
+
+    def _hand_in(self, slip: Slip, job: Any) -> None:
+        try:
+            packed, segment = self._outbox.put(slip.slot, job)
+        except Exception as error:
+            self._settle(slip, Failed(error, 0.0))
+            return
+        if segment is not None:
+            for worker in range(self._crew.count):
+                self._crew.tell(worker, "segment", self._number, slip.slot, segment.size, files=[segment.fd])
+            segment.close()
+        self._crew.put(self._number, slip.number, slip.slot, packed)
+
+    def _new_slot(self) -> int:
+        self._slots += 1
+        return self._slots - 1
+
+    def _return_slots(self) -> None:
+        """Tell the workers which slots were emptied, or are no longer viewed by anybody."""
+        for worker, inbox in enumerate(self._inboxes):
+            freed = inbox.freed()
+            if freed:
+                for slot in freed:
+                    if slot >= self._most_slots:
+                        inbox.drop(slot)
+                self._crew.tell(worker, "free", self._number, freed)
+
+    # Results coming in.
+
+    def file(self, worker: int, what: str, rest: Sequence[Any], files: list[int]) -> None:
+        """Take what a worker says of the work; the crew calls this, holding its turn."""
+        if what in ("done", "failed"):
+            number, slot, seconds, packed, size = rest
+            if files:
+                self._inboxes[worker].adopt(slot, files[0], size)
+            self._settle(self._slips[number], (what, worker, slot, seconds, packed))
+        elif what == "missing":
+            self._send_again(worker, *rest)
+        elif what == "unread job":
+            number, name, report = rest
+            self._hand_in_by_value(self._slips[number], name, report)
+        else:
+            error = revive(rest[0])
+            self._broken = (f"worker {worker} could not load {self._words}: {type(error).__name__}: {error}", error)
+
+    def _settle(self, slip: Slip, reply: Any) -> None:
+        slip.reply = reply
+        slip.job = None
+        self._free_slots.append(slip.slot)
+        self._slips.pop(slip.number, None)
+
+    def _send_again(self, worker: int, name: str | None, report: Report) -> None:
+        """Send the work once more, with the content of a module that the worker cannot import."""
+        known = name in self._by_value
+        if name is None or name not in sys.modules or (known and self._sent[worker] == len(self._by_value)):
+            self._broken = (_missing(self._words, name), revive(report))
+            return
+        self._by_value[name] = sys.modules[name]
+        try:
+            self._send(worker, self._ship())
+        except HeadraceError as error:
+            self._broken = (f"{_missing(self._words, name)} (sending its content failed too: {error})", error)
+
+    def _hand_in_by_value(self, slip: Slip, name: str | None, report: Report) -> None:
+        """Hand a job in once more, with the content of a module that the worker cannot import."""
+        module = None if name is None else sys.modules.get(name)
+        if module is None or isinstance(slip.job, _ByValue):
+            self._settle(slip, Failed(WorkerError(_missing(f"a job of {self._words}", name)), 0.0))
+            return
+        slip.job = _ByValue(slip.job, module)
+        self._hand_in(slip, slip.job)
+
+    def check(self) -> None:
+        """Raise an error if no worker can do the work.
+
+        Raises:
+            WorkerError: Says why.
+        """
+        if self._broken is not None:
+            raise WorkerError(self._broken[0]) from self._broken[1]
+
+    def job_words(self, number: int) -> str | None:
+        """Return the words for a job that is in hand, None if it is not."""
+        slip = self._slips.get(number)
+        return None if slip is None else f"{slip.job!r:.200} of {self._words}"
+
+    def is_ready(self, slip: Slip) -> bool:
+        """Say whether the reply to a job is here, or can no more come."""
+        if slip.reply is None:
+            with self._crew.turn:
+                self._crew.look()
+        return slip.reply is not None or self._broken is not None or not self._crew.is_usable
+
+    def result(self, slip: Slip) -> Done | Failed:
+        """Wait for the reply to a job and return it; once for each.
+
+        Raises:
+            WorkerError: None can come; says why.
+        """
+        if slip.reply is None:
+            self._crew.wait(slip)
+        if isinstance(slip.reply, Failed):
+            return slip.reply
+        what, worker, slot, seconds, packed = slip.reply
+        value = self._inboxes[worker].take(slot, packed)
+        slip.reply = None
+        with self._crew.turn:
+            if self._crew.is_usable:
+                self._return_slots()
+        if what == "failed":
+            return Failed(revive(value), seconds)
+        value, notes = value
+        return Done(value, notes, seconds, packed.nbytes)
+
+
+class _ByValue:
+    """A job whose classes travel by their content."""
+
+    def __init__(self, job: Any, module: Any) -> None:
+        self._job = job
+        self._module = module
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        cloudpickle.register_pickle_by_value(self._module)
+        try:
+            return pickle.loads, (cloudpickle.dumps(self._job),)
+        finally:
+            cloudpickle.unregister_pickle_by_value(self._module)
+
+
+def _missing(words: str, name: str | None) -> str:
+    return (
+        f"workers cannot import {name!r}, which {words} needs: install it where Python finds it, or add its folder to "
+        f"sys.path (workers of process {os.getpid()} have the same sys.path), or use Threads"
+    )
