@@ -11,10 +11,13 @@ from typing import Any, Self
 
 from headrace.core.errors import StateError
 from headrace.core.flow import Cursor, Flow, State
+from headrace.core.meter import Meter
+from headrace.core.probe import Probe
 from headrace.core.state import identity, open_envelope
 
 _FIRST_MARK = 8  # steps
 _MARK_SHARE = 0.01  # of the time between two marks
+_PROBE_SECONDS = 5e-6  # that a step which is measured takes longer
 
 
 class StreamIterator:
@@ -45,6 +48,7 @@ class StreamIterator:
         "_lock",
         "_mark",
         "_marked_at",
+        "_probe",
         "_since",
     )
 
@@ -55,6 +59,7 @@ class StreamIterator:
         self._flow = flow
         self._identity: State | None = None
         self._due = _FIRST_MARK
+        self._probe = Probe()
         self._begin(flow.start(at), at)
 
     def _begin(self, cursor: Cursor, at: State | None) -> None:
@@ -78,7 +83,9 @@ class StreamIterator:
         try:
             if self._since >= self._due:
                 self._remember()
-            item = next(self._cursor)
+                item = self._probe.step(self._cursor)
+            else:
+                item = next(self._cursor)
         except StopIteration:
             self._cursor.close()
             raise
@@ -95,7 +102,8 @@ class StreamIterator:
         mark = self._cursor.state()
         now = perf_counter()
         step = max(began - self._marked_at, 1e-9) / self._since
-        self._due = min(max(math.ceil((now - began) / _MARK_SHARE / step), 1), 4 * self._due)
+        self._due = min(max(math.ceil((now - began + _PROBE_SECONDS) / _MARK_SHARE / step), 1), 4 * self._due)
+        self._probe.count(self._since)
         self._marked_at = now
         self._mark = mark
         self._since = 0
@@ -121,6 +129,13 @@ class StreamIterator:
                 ) from None
             raise
         return cursor
+
+    def meter(self) -> Meter:
+        """Return where the time of the steps went, as far as these were measured: one now and then is."""
+        with self._lock:
+            meter = self._probe.meter()
+            meter.delivered += self._since
+            return meter
 
     @property
     def cursor(self) -> Cursor:

@@ -28,8 +28,8 @@ from headrace.nodes.show import chain, costs_nothing
 from headrace.nodes.stamps import check_files, files
 from headrace.nodes.topology import Topology
 from headrace.workers.inline import Inline
-from headrace.workers.ordered import Ordered
 from headrace.workers.prefetch import Prefetch
+from headrace.workers.running import Running
 from headrace.workers.work import Done, Failed, Place, Workers
 
 _MOST_RECORDS = 256  # records read together where they are handed out one by one
@@ -132,7 +132,7 @@ class _CrossingCursor:
         self._first = first_epoch
         self._end = None if flow.epochs is None else first_epoch + flow.epochs
         self._ahead: deque[Any] = deque()  # items that came with the one handed out last
-        self._results: Ordered | None = None
+        self._running: Running | None = None
         self._block = 1
         self._names: Any = None
         self._closed = False
@@ -180,12 +180,10 @@ class _CrossingCursor:
         """Wait for the next items."""
         if self._closed:
             raise StopIteration
-        ledger = self._flow.ledger
-        asked = ledger.meter.start()
-        if self._results is None:
-            self._results = self._opened()
+        if self._running is None:
+            self._running = self._opened()
         try:
-            job, outcome = next(self._results)
+            job, outcome = self._running.next()
         except StopIteration:
             if self._end is not None:
                 self._enter(self._end, 0, 0)  # all readers end at one place, those that had no share in it too
@@ -202,10 +200,9 @@ class _CrossingCursor:
         self._ahead.extend(items)
         if len(items) < job.many:  # the next one fails: in its turn it is asked for by itself
             done = len(items)
-            self._results.first(job._replace(step=job.step + done * job.stride, many=1))
-        ledger.meter.add(notes.laps)
+            self._running.first(job._replace(step=job.step + done * job.stride, many=1))
         records = sum(map(records_in, items)) if self._flow.node.batched else len(items)
-        ledger.meter.deliver(asked, outcome.seconds, outcome.nbytes, len(items), records, self._results.ready)
+        self._running.handed_out(outcome, notes.laps, len(items), records)
         if len(items) >= self._block:
             self._enlarge(outcome)
         if notes.failures:
@@ -225,18 +222,16 @@ class _CrossingCursor:
             self._restart()
             raise
 
-    def _opened(self) -> Ordered:
+    def _opened(self) -> Running:
         """Start the workers, and give them what there is to do from here on."""
         flow = self._flow
         _ = flow.node.length  # a filter is evaluated here, once for all workers
-        meter = flow.ledger.meter
-        meter.workers, meter.size = flow.workers.words(), flow.workers.size
-        depth = flow.prefetch.depth(flow.workers.size) + 1  # and one that is asked for again
         self._most_batches = max(1, min(_MOST_BATCHES, flow.prefetch.depth(flow.workers.size) // 3))
         if not flow.workers.size:
             self._most_batches = 1
-        pool = flow.workers.open(Reading(flow.node, flow.on_error), depth, flow.copy)
-        return Ordered(pool, self._jobs(self._epoch, self._base, self._step), flow.prefetch)
+        work = Reading(flow.node, flow.on_error)
+        jobs = self._jobs(self._epoch, self._base, self._step)
+        return Running(flow.workers, work, jobs, flow.prefetch, flow.copy, flow.ledger, flow.length())
 
     def _jobs(self, epoch: int, base: int, step: int) -> Iterator[Job]:
         """Give all that is left to do."""
@@ -273,9 +268,9 @@ class _CrossingCursor:
         """Let go of what is in hand; the next call begins again where this one began."""
         self._ahead.clear()
         self._block = 1
-        results, self._results = self._results, None
-        if results is not None:
-            results.close()
+        running, self._running = self._running, None
+        if running is not None:
+            running.close()
 
     def _check_alike(self, item: Any) -> None:
         """Make sure that every batch has the columns of those before it."""

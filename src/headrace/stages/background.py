@@ -16,9 +16,9 @@ from headrace.core.meter import Laps
 from headrace.core.sizes import records_in
 from headrace.stages.marks import Marks
 from headrace.stages.stage import Stage, chain, walk
-from headrace.workers.ordered import Ordered
 from headrace.workers.prefetch import Prefetch
 from headrace.workers.processes import Processes
+from headrace.workers.running import Running
 from headrace.workers.work import Desk, Failed, Place, Run, Workers
 
 _MOST_ITEMS = 256  # carried over together, where they are small
@@ -149,7 +149,7 @@ class BackgroundCursor:
         self._marks: deque[tuple[int, State]] = deque([(at, before["upstream"])])
         self._ahead: deque[Any] = deque()
         self._many = 1
-        self._results: Ordered | None = None
+        self._running: Running | None = None
         self._ended = False
 
     def __iter__(self) -> Self:
@@ -164,11 +164,9 @@ class BackgroundCursor:
     def _fetch(self) -> None:
         if self._ended:
             raise StopIteration
-        meter = self._flow.ledger.meter
-        asked = meter.start()
-        if self._results is None:
-            self._results = self._opened()
-        _, outcome = next(self._results)
+        if self._running is None:
+            self._running = self._opened()
+        _, outcome = self._running.next()
         if isinstance(outcome, Failed):
             self.close()
             raise outcome.error
@@ -177,21 +175,18 @@ class BackgroundCursor:
         self._marks.extend(notes.marks)
         while len(self._marks) > 1 and self._marks[1][0] <= self._count:
             self._marks.popleft()
-        meter.add(notes.laps)
         records = records_in(items[0]) * len(items) if items else 0
-        meter.deliver(asked, outcome.seconds, outcome.nbytes, len(items), records, self._results.ready)
+        self._running.handed_out(outcome, notes.laps, len(items), records)
         self._flow.ledger.admit(notes.failures, 1 << 62, None)
         if outcome.seconds < _SHORT:
             self._many = min(2 * self._many, _MOST_ITEMS)
         if notes.ended:
             self._stop()
 
-    def _opened(self) -> Ordered:
+    def _opened(self) -> Running:
         flow = self._flow
-        flow.ledger.meter.workers, flow.ledger.meter.size = "a process in the background", 1
         work = Producing(flow.upstream, self._begin, self._epoch, self._marks[0][0])
-        pool = flow.workers.open(work, flow.prefetch.depth(1), flow.copy)
-        return Ordered(pool, self._jobs(), flow.prefetch)
+        return Running(flow.workers, work, self._jobs(), flow.prefetch, flow.copy, flow.ledger)
 
     def _jobs(self) -> Iterator[int]:
         for _ in repeat(None):
@@ -206,8 +201,8 @@ class BackgroundCursor:
 
     def _stop(self) -> None:
         self._ended = True
-        if self._results is not None:
-            self._results.close()
+        if self._running is not None:
+            self._running.close()
 
     def close(self) -> None:
         self._ahead.clear()

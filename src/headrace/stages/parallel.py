@@ -15,8 +15,8 @@ from headrace.core.sizes import records_in
 from headrace.stages.applying import Applying, Job
 from headrace.stages.marks import Marks
 from headrace.workers.inline import Inline
-from headrace.workers.ordered import Ordered
 from headrace.workers.prefetch import Prefetch
+from headrace.workers.running import Running
 from headrace.workers.work import Failed, Workers
 
 _SHORT = 5e-4  # seconds: jobs that take less are made of more items
@@ -66,7 +66,7 @@ class ParallelCursor:
         self._doing = doing
         self._count = count
         self._ahead: deque[Any] = deque()
-        self._results: Ordered | None = None
+        self._running: Running | None = None
         self._chunk = 1
         self._last: State | None = None  # the place where it was closed
 
@@ -85,12 +85,10 @@ class ParallelCursor:
     def _fetch(self) -> None:
         if self._last is not None:
             raise StopIteration
-        meter = self._doing.ledger.meter
-        asked = meter.start()
-        if self._results is None:
-            self._results = self._opened()
+        if self._running is None:
+            self._running = self._opened()
         try:
-            job, outcome = next(self._results)
+            job, outcome = self._running.next()
         except StopIteration:
             self.close()
             raise
@@ -103,29 +101,25 @@ class ParallelCursor:
         if len(made) < len(job.items):  # the next one fails: in its turn it is asked for by itself
             rest = job.items[len(made) :]
             if len(rest) > 1:
-                self._results.first(Job(job.number + len(made) + 1, rest[1:]))
-            self._results.first(Job(job.number + len(made), rest[:1]))
+                self._running.first(Job(job.number + len(made) + 1, rest[1:]))
+            self._running.first(Job(job.number + len(made), rest[:1]))
         self._marks.forget(self._count)
-        meter.add(notes.laps)
         records = sum(map(records_in, made)) if made and not isinstance(made[0], str) else len(made)
-        meter.deliver(asked, outcome.seconds, outcome.nbytes, len(made), records, self._results.ready)
+        self._running.handed_out(outcome, notes.laps, len(made), records)
         if outcome.seconds < _SHORT and len(made) >= self._chunk:
             self._chunk = min(2 * self._chunk, self._most)
         if notes.failures:
             self._doing.ledger.admit(notes.failures, self._doing.max_errors, None)
 
-    def _opened(self) -> Ordered:
+    def _opened(self) -> Running:
         """Start the workers."""
         doing = self._doing
         size = doing.workers.size
-        meter = doing.ledger.meter
-        meter.workers, meter.size = doing.workers.words(), size
         depth = doing.prefetch.depth(size)
         # a bound that the user gave is one of items, whatever number of them goes out together
         self._most = _MOST_ITEMS if doing.prefetch.batches is None else max(1, depth // (2 * max(size, 1)))
         self._most = self._most if size else 1
-        pool = doing.workers.open(self._work, depth + 2, doing.copy)
-        return Ordered(pool, self._jobs(), doing.prefetch)
+        return Running(doing.workers, self._work, self._jobs(), doing.prefetch, doing.copy, doing.ledger)
 
     def _jobs(self) -> Iterator[Job]:
         """Draw items, as many together as is worth it."""
@@ -159,5 +153,5 @@ class ParallelCursor:
             self._last = self._marks.state(self._count)
             self._marks.close()
         self._ahead.clear()
-        if self._results is not None:
-            self._results.close()
+        if self._running is not None:
+            self._running.close()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from headrace.core.flow import Cursor, Flow, State
+from headrace.core.ledger import Ledger
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +75,12 @@ def walk(flow: Flow) -> Iterator[Flow]:
     yield flow
     for one in below(flow):
         yield from walk(one)
+
+
+def ledgers(flow: Flow) -> list[Ledger]:
+    """Return what is kept of each part of a flow that has workers or a policy for errors, upstream first."""
+    found = [getattr(one, "ledger", None) for one in walk(flow)]
+    return [ledger for ledger in reversed(found) if ledger is not None]
 
 
 def dealt(flow: Flow) -> tuple[str, ...]:

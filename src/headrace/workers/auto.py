@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.workers.inline import Inline, InlinePool
 from headrace.workers.prefetch import Prefetch
-from headrace.workers.processes import Processes
 from headrace.workers.threads import Threads
 from headrace.workers.work import Desk, Pool, Work, Workers
 
-_LEAST_ITEMS = 8
-_MOST_ITEMS = 64
+_LEAST_JOBS = 8
+_MOST_JOBS = 64
 _SECONDS = 0.05  # that a way of working is measured for, at least
 _GAIN = 0.95  # of the time of a simpler way, below which another is worth it
 _SMALL = 1e-3  # seconds: what takes less gains nothing from a process of its own
@@ -43,7 +43,13 @@ def cores() -> int:
 
 @dataclass(frozen=True)
 class Auto:
-    """Workers that are chosen as the run goes on; it begins inline."""
+    """Workers that are chosen as the run goes on; it begins inline.
+
+    Args:
+        processes: Makes so many workers that are processes.
+    """
+
+    processes: Callable[[int], Workers]
 
     def open(self, work: Work, depth: int, copy: bool) -> Pool:
         return InlinePool(work.open(Desk()))
@@ -74,14 +80,18 @@ class Tuner:
         prefetch: The bounds; items that lie ready when a trial begins do not count.
         count: How many processors there are.
         left: How many items are left at the beginning; None where that is not known.
+        processes: Makes so many workers that are processes.
     """
 
-    def __init__(self, prefetch: Prefetch, count: int, left: int | None = None) -> None:
+    def __init__(self, prefetch: Prefetch, count: int, left: int | None, processes: Callable[[int], Workers]) -> None:
+        self._processes = processes
+        self._may_start = True  # processes were not tried yet
         self._prefetch = prefetch
         self._cores = count
         self._left = math.inf if left is None else left
         self._trials: list[Trial] = [Trial(Inline())]
-        self._seen = 0
+        self._jobs = 0
+        self._items = 0
         self._began = 0.0
         self._waited = 0.0
         self._service = 0.0
@@ -89,47 +99,49 @@ class Tuner:
         self.why = "trying: inline"
         """What was chosen and why, as far as that is known."""
 
-    def handed_out(self, now: float, waited: float, service: float) -> Workers | None:
-        """Note that an item is handed out; return who works from now on, where that changes.
+    def handed_out(self, now: float, waited: float, service: float, items: int = 1) -> Workers | None:
+        """Note that a job's items are handed out; return who works from now on, where that changes.
 
         Args:
             now: The time, of ``perf_counter``.
-            waited: Seconds that it was waited for.
-            service: Seconds that it took its worker.
+            waited: Seconds that they were waited for.
+            service: Seconds that they took their worker.
+            items: How many there are.
         """
         if self._done:
             return None
-        skipped = self._skipped
-        self._seen += 1
-        if self._seen <= skipped:
-            self._began, self._waited, self._service = now, 0.0, 0.0
+        self._jobs += 1
+        self._left -= items
+        measured = self._jobs - self._skipped
+        if measured <= 0:
+            self._began, self._waited, self._service, self._items = now, 0.0, 0.0, 0
             return None
         self._waited += waited
         self._service += service
-        items, seconds = self._seen - skipped, now - self._began
-        if items < _LEAST_ITEMS or (seconds < _SECONDS and items < _MOST_ITEMS):
+        self._items += items
+        seconds = now - self._began
+        if measured < _LEAST_JOBS or (seconds < _SECONDS and measured < _MOST_JOBS):
             return None
-        self._left -= self._seen
-        self._trials[-1].seconds = seconds / items
-        return self._next(items, seconds)
+        self._trials[-1].seconds = seconds / max(self._items, 1)
+        return self._next(seconds)
 
     @property
     def _skipped(self) -> int:
-        """How many items of a trial do not count: the first, and those made by who worked before, or while it filled."""
+        """How many jobs of a trial do not count: the first, and those made by who worked before, or while it filled."""
         size = self._trials[-1].workers.size
         return 1 + (self._prefetch.depth(size) + size if size else 0)
 
-    def _next(self, items: int, seconds: float) -> Workers | None:
+    def _next(self, seconds: float) -> Workers | None:
         """A trial is over: begin another, or choose."""
         if len(self._trials) == 1:
-            self._each = self._service / items
+            self._each = self._service / max(self._items, 1)
             if self._waited < (1 - _GAIN) * seconds:
                 return self._choose(f"the consumer takes {1 - self._waited / seconds:.0%} of the time")
         following = self._following()
         if following is None:
             return self._choose()
         self._trials.append(Trial(following))
-        self._seen = 0
+        self._jobs = 0
         self.why = f"trying: {following.words()}"
         return following
 
@@ -147,8 +159,10 @@ class Tuner:
             return Threads(many) if many > 2 and f"{many} threads" not in tried else None
         heavy = self._each > _SMALL and self._left * self._each > _WORTH
         helped = min(one, two) < 0.6 * inline
-        tried_processes = any(isinstance(trial.workers, Processes) for trial in self._trials)
-        return Processes(many) if heavy and not helped and not tried_processes else None
+        if not heavy or helped or not self._may_start:
+            return None
+        self._may_start = False
+        return self._processes(many)
 
     def failed(self, error: Exception) -> Workers | None:
         """Note that a way of working cannot be used here; return who works from now on."""

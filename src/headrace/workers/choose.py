@@ -34,7 +34,7 @@ def as_workers(value: Any, prefetch: Any = None) -> tuple[Workers, Prefetch]:
     if isinstance(value, str):
         if value != "auto":
             raise ArgumentError(f"workers must be a number, 'auto', Threads, Processes or an executor, got {value!r}")
-        return Auto(), bounds
+        return Auto(Processes), bounds
     if isinstance(value, Inline | Threads | Processes | Executors | Auto):
         return value, bounds
     if callable(getattr(value, "submit", None)):
