@@ -29,7 +29,9 @@ if TYPE_CHECKING:
         SchemaError,
         StateError,
         StoreError,
+        WorkerError,
     )
+    from headrace.core.failures import SKIP, Failure, Retry
     from headrace.core.ragged import Ragged
     from headrace.core.rowgenerator import RowGenerator
     from headrace.core.schema import Schema
@@ -37,10 +39,14 @@ if TYPE_CHECKING:
     from headrace.dataset import Dataset, concat, mix, zip
     from headrace.store import Store
     from headrace.stream import Stream
+    from headrace.workers.processes import Processes
+    from headrace.workers.slots import empty
+    from headrace.workers.threads import Threads
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "SKIP",
     "ArgumentError",
     "Batch",
     "BatchBuilder",
@@ -50,15 +56,18 @@ __all__ = [
     "Dataset",
     "EndlessError",
     "ExistsError",
+    "Failure",
     "HeadraceError",
     "HeadraceWarning",
     "KindError",
     "MissingExtraError",
     "NotFoundError",
     "OrderError",
+    "Processes",
     "Ragged",
     "RecordError",
     "ReplayWarning",
+    "Retry",
     "RowGenerator",
     "Schema",
     "SchemaError",
@@ -67,7 +76,10 @@ __all__ = [
     "Store",
     "StoreError",
     "Stream",
+    "Threads",
+    "WorkerError",
     "concat",
+    "empty",
     "mix",
     "zip",
 ]
@@ -77,13 +89,19 @@ _HOMES = {
     "Batch": "headrace.core.batch",
     "BatchBuilder": "headrace.core.builder",
     "Dataset": "headrace.dataset",
+    "Failure": "headrace.core.failures",
+    "Processes": "headrace.workers.processes",
     "Ragged": "headrace.core.ragged",
+    "Retry": "headrace.core.failures",
     "RowGenerator": "headrace.core.rowgenerator",
+    "SKIP": "headrace.core.failures",
     "Schema": "headrace.core.schema",
     "Source": "headrace.core.source",
     "Store": "headrace.store",
     "Stream": "headrace.stream",
+    "Threads": "headrace.workers.threads",
     "concat": "headrace.dataset",
+    "empty": "headrace.workers.slots",
     "mix": "headrace.dataset",
     "zip": "headrace.dataset",
 }

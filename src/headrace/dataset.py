@@ -16,6 +16,9 @@ from headrace.core.callables import name_of
 from headrace.core.collate import Pad
 from headrace.core.collate import check as check_collate
 from headrace.core.errors import ArgumentError, EndlessError, KindError, SchemaError
+from headrace.core.failures import OnError
+from headrace.core.failures import check as check_on_error
+from headrace.core.ledger import check_budget
 from headrace.core.order import Repeat
 from headrace.core.quotas import check as check_weights
 from headrace.core.ranks import rank_and_world
@@ -40,6 +43,7 @@ from headrace.nodes.sharded import Remainder, Sharded
 from headrace.nodes.show import chain, costs_nothing, known_length
 from headrace.parts import Parts
 from headrace.stream import Stream
+from headrace.workers.choose import as_workers
 
 _BLOCK = 4096  # records read together by list and collect
 
@@ -409,7 +413,7 @@ class Dataset:
 
     # Functions
 
-    def map(self, function: Callable[..., Any], seed: int | None = None) -> Dataset:
+    def map(self, function: Callable[..., Any], seed: int | None = None, on_error: OnError | None = None) -> Dataset:
         """Apply a function to each record; after ``batch``, to each batch.
 
         Args:
@@ -417,13 +421,16 @@ class Dataset:
                 which is good within the call.
             seed: Makes the generators, keyed by (seed, epoch, position): a record drawn twice is augmented
                 differently, and the same run gives the same numbers with any workers.
+            on_error: What becomes of records that it fails on, see ``stream``; None for what the stream says.
 
         >>> sum(Dataset(range(10)).map(lambda x: x + 1))
         55
         """
-        return self._mapped(RecordMap, function, seed)
+        return self._mapped(RecordMap, function, seed, on_error)
 
-    def map_batches(self, function: Callable[..., Any], seed: int | None = None) -> Dataset:
+    def map_batches(
+        self, function: Callable[..., Any], seed: int | None = None, on_error: OnError | None = None
+    ) -> Dataset:
         """Apply a function to many records at once; it must treat each row by itself.
 
         How many rows it is given, and which are beside each other, is not promised: the contract is row-wise. After
@@ -433,18 +440,21 @@ class Dataset:
             function: Called with a Batch (of mappings), a tuple of columns (of tuples) or a column (of values), and
                 returns one of these with as many rows; with a seed it is given a :class:`RowGenerator`, too.
             seed: Makes the generator, whose row i is keyed by (seed, epoch, position of row i).
+            on_error: What becomes of records that it fails on: where it fails, it is called again with fewer of them,
+                down to single ones. See ``stream``; None for what the stream says.
 
         >>> Dataset(np.arange(3)).map_batches(lambda x: x * 10).list()
         [0, 10, 20]
         """
-        return self._mapped(RecordMap if self._node.batched else BatchMap, function, seed)
+        return self._mapped(RecordMap if self._node.batched else BatchMap, function, seed, on_error)
 
-    def _mapped(self, kind: type[Map], function: Callable[..., Any], seed: int | None) -> Dataset:
+    def _mapped(self, kind: type[Map], function: Any, seed: int | None, on_error: OnError | None) -> Dataset:
         if not callable(function):
             raise KindError(f"map needs a function, got {type(function).__name__}")
         checked = None if seed is None else check_seed(seed)
+        policy = None if on_error is None else check_on_error(on_error)
         place = rewrite.count(self._node, lambda node: isinstance(node, Map))
-        return Dataset._of(rewrite.above_maps(self._node, lambda node: kind(node, function, checked, place)))
+        return Dataset._of(rewrite.above_maps(self._node, lambda node: kind(node, function, checked, place, policy)))
 
     def filter(self, predicate: Callable[[Any], Any], batches: bool = False) -> Dataset:
         """Keep the records for which a function is true.
@@ -551,11 +561,43 @@ class Dataset:
         check_collate(pad, collate)
         return Dataset._of(Batched(self._node, whole(size, "batch size", 1), bool(drop_remainder), collate, pad))
 
-    def stream(self, epochs: int | None = 1) -> Stream:
+    def stream(
+        self,
+        epochs: int | None = 1,
+        workers: Any = 0,
+        prefetch: Any = None,
+        copy: bool = True,
+        on_error: OnError = "raise",
+        max_errors: int | float = 100,
+    ) -> Stream:
         """Cross over to the sequential layer: the records, or batches, in order, with a state to resume from.
+
+        Whoever does the work, the same batches come in the same order, byte for byte, and a state that was saved with
+        some workers is resumed with others.
 
         Args:
             epochs: How many epochs; None for ever.
+            workers: 0 for none: the work is done when a batch is asked for. A number of processes; ``Threads(n)``;
+                ``Processes(n, ...)``; an executor (of ``concurrent.futures``, Dask, loky); or ``"auto"``, which tries
+                on the first batches what is fastest here (``report()`` says what it chose, and why).
+            prefetch: How far workers run ahead: a number of batches (by default twice as many as there are workers,
+                and two), an amount of memory such as ``"256 MB"`` (by default 1 GB), or a pair of both; both bounds
+                hold.
+            copy: Whether batches are the caller's own. False gives views of memory that worker processes share, which
+                is theirs again when the last view dies; while too many are held, copies are given.
+            on_error: What becomes of records that a read or a map left of here fails on. ``"raise"``; ``"skip"``: they
+                are left out, their batch is shorter, and the stream lists them in ``errors``; ``Retry(times, wait)``;
+                or a function of (error, record), which returns what is put in the place of what the failed step would
+                have given, or ``SKIP``. It is given what the step was given: of a read that failed, the record's
+                number.
+            max_errors: How many different records may fail, or which fraction of an epoch's, before it is an error.
+
+        >>> batches = Dataset(range(8)).map(lambda x: 10 // (x - 3)).batch(4)
+        >>> stream = batches.stream(on_error="skip")
+        >>> stream.list()
+        [array([-4, -5, -10]), array([10,  5,  3,  2])]
+        >>> print(stream.errors[0])
+        record 3 of range(0, 8): map(lambda): ZeroDivisionError: integer division or modulo by zero
 
         >>> iterator = iter(Dataset(range(4)).batch(2).stream(epochs=2))
         >>> next(iterator), iterator.state_dict()["at"]["step"]
@@ -563,7 +605,9 @@ class Dataset:
         """
         if epochs is not None:
             epochs = whole(epochs, "epochs", 0)
-        return Stream._of(Crossing(self._node, epochs))
+        who, bounds = as_workers(workers, prefetch)
+        policy, budget = check_on_error(on_error), check_budget(max_errors)
+        return Stream._of(Crossing(self._node, epochs, who, bounds, bool(copy), policy, budget))
 
     def to_torch(self) -> Any:
         """Return a map-style ``torch.utils.data.Dataset`` of the records, for a DataLoader of your own.

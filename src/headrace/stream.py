@@ -6,32 +6,45 @@ from collections.abc import Callable, Iterable
 from copy import deepcopy
 from typing import Any, Literal, TextIO
 
+from headrace.core.amounts import bytes_of
 from headrace.core.arguments import function as check_function
 from headrace.core.batch import Batch
 from headrace.core.callables import failure
 from headrace.core.collate import Pad
 from headrace.core.errors import ArgumentError, EndlessError, KindError, OrderError, RecordError
+from headrace.core.failures import Failure, OnError
+from headrace.core.failures import check as check_on_error
 from headrace.core.flow import Flow, State
 from headrace.core.iteration import StreamIterator
+from headrace.core.ledger import check_budget
 from headrace.core.records import stacked
 from headrace.core.state import open_envelope
 from headrace.feeds.iterable import iterable_style
 from headrace.feeds.tensors import Tensors
+from headrace.stages.background import Background
 from headrace.stages.batch import Batched
 from headrace.stages.chain import Chain
 from headrace.stages.filter import Filter
 from headrace.stages.flat_map import FlatMap
 from headrace.stages.iterate import Iterate
 from headrace.stages.map import Map
+from headrace.stages.parallel import Doing
 from headrace.stages.progress import Progress
+from headrace.stages.rebatch import Rebatch
 from headrace.stages.repeat import Repeat
-from headrace.stages.stage import chain, is_endless, walk
+from headrace.stages.stage import chain, is_endless, ledgers, walk
 from headrace.stages.take import Skip, Take
 from headrace.stages.unbatch import Unbatch
 from headrace.stages.window import WindowShuffle
 from headrace.stages.zip import Zip
+from headrace.workers.choose import as_workers
+from headrace.workers.prefetch import Prefetch
+from headrace.workers.processes import Processes
+from headrace.workers.start import StartMethod
 
 __all__ = ["Stream", "StreamIterator"]
+
+_MOST_AHEAD = 64  # items in the buffer of a background process, however small they are
 
 
 class Stream:
@@ -131,7 +144,16 @@ class Stream:
 
     # What becomes of each item
 
-    def map(self, function: Callable[..., Any], seed: int | None = None) -> Stream:
+    def map(
+        self,
+        function: Callable[..., Any],
+        seed: int | None = None,
+        workers: Any = 0,
+        prefetch: Any = None,
+        copy: bool = True,
+        on_error: OnError = "raise",
+        max_errors: int | float = 100,
+    ) -> Stream:
         """Return what a function makes of each item.
 
         Args:
@@ -139,6 +161,11 @@ class Stream:
             seed: Keys the generator together with the epoch (the round of a ``repeat``) and the item's number, so that
                 an item's draws do not depend on those before it. Maps that follow each other draw different numbers
                 from one seed; in streams that are zipped they draw the same.
+            workers: Who does it, as in ``Dataset.stream``. Items come in order, and the same, whoever does it.
+            prefetch: How many items workers run ahead, and how much memory these may take, as in ``Dataset.stream``.
+            copy: Whether what comes from other processes is the caller's own, as in ``Dataset.stream``.
+            on_error: What becomes of items that it fails on, as in ``Dataset.stream``.
+            max_errors: How many items may fail, or which fraction of those seen, before it is an error.
 
         >>> Stream(range(3)).map(lambda x: x + 1).list()
         [1, 2, 3]
@@ -149,15 +176,39 @@ class Stream:
         Raises:
             RecordError: In the iteration, where the function fails: names it and the item; the original is the cause.
         """
-        return Stream._of(Map.of(self._on(), function, seed))
+        return self._mapped(function, seed, False, workers, prefetch, copy, on_error, max_errors)
 
-    def starmap(self, function: Callable[..., Any], seed: int | None = None) -> Stream:
+    def starmap(
+        self,
+        function: Callable[..., Any],
+        seed: int | None = None,
+        workers: Any = 0,
+        prefetch: Any = None,
+        copy: bool = True,
+        on_error: OnError = "raise",
+        max_errors: int | float = 100,
+    ) -> Stream:
         """Return what a function makes of each item's fields: ``function(*item)``; else like ``map``.
 
         >>> Stream([(1, 2), (3, 4)]).starmap(lambda a, b: a * b).list()
         [2, 12]
         """
-        return Stream._of(Map.of(self._on(), function, seed, starred=True))
+        return self._mapped(function, seed, True, workers, prefetch, copy, on_error, max_errors)
+
+    def _mapped(
+        self,
+        function: Any,
+        seed: int | None,
+        starred: bool,
+        workers: Any,
+        prefetch: Any,
+        copy: bool,
+        on_error: OnError,
+        max_errors: int | float,
+    ) -> Stream:
+        who, bounds = as_workers(workers, prefetch)
+        doing = Doing(who, bounds, bool(copy), check_on_error(on_error), check_budget(max_errors))
+        return Stream._of(Map.of(self._on(), function, seed, starred, doing))
 
     def flat_map(self, function: Callable[[Any], Iterable[Any]]) -> Stream:
         """Return the items of the iterables that a function makes, one of each item.
@@ -226,6 +277,55 @@ class Stream:
             KindError: In the iteration, where an item is no batch.
         """
         return Stream._of(Unbatch(self._on()))
+
+    def rebatch(self, size: int, drop_remainder: bool = False) -> Stream:
+        """Return the records of batches in batches of another size: after records were left out, all of one size.
+
+        Args:
+            size: Records in a batch.
+            drop_remainder: Whether to leave out a last batch of fewer.
+
+        Returns:
+            A stream; a batch cut from one batch below is a view of it.
+
+        >>> Stream([[1, 2, 3], [4], [5, 6]]).map(np.array).rebatch(2).list()
+        [array([1, 2]), array([3, 4]), array([5, 6])]
+
+        Raises:
+            KindError: In the iteration, where an item is no batch.
+        """
+        return Stream._of(Rebatch.of(self._on(), size, drop_remainder))
+
+    # Elsewhere
+
+    def background(
+        self, buffer: int | str = "64 MB", copy: bool = True, start_method: StartMethod = "forkserver"
+    ) -> Stream:
+        """Return the same items, made in a process of its own: all that lies left of here runs there.
+
+        It runs ahead as far as the buffer holds, and waits while nobody takes items. Its errors arrive here, with the
+        place there that raised them, and its death is an error too.
+
+        Args:
+            buffer: How much memory items that lie ready may take: bytes, or a text such as ``"64 MB"``.
+            copy: Whether arrays are the caller's own. False gives views of memory that the process shares, which is its
+                own again when the last view dies; while too many are held, copies are given. A producer that fills
+                arrays made by ``headrace.empty`` writes right into that memory.
+            start_method: How the process is started, see ``Processes``.
+
+        >>> Stream(range(3)).map(lambda x: x * x).background().list()
+        [0, 1, 4]
+
+        Raises:
+            WorkerError: In the iteration, where the process dies.
+        """
+        bounds = Prefetch(_MOST_AHEAD, bytes_of(buffer, "buffer"))
+        return Stream._of(Background(self._on(), Processes(1, start_method=start_method), bounds, bool(copy)))
+
+    @property
+    def errors(self) -> list[Failure]:
+        """The records that were left out, or replaced, in the latest iteration; see ``on_error``."""
+        return [failure for ledger in ledgers(self._flow) for failure in ledger.failures]
 
     # Which items, and in what order
 
