@@ -60,31 +60,24 @@ class Loader:
         self._pass: _Pass | None = None
 
     def __iter__(self) -> Iterator[Any]:
-        """Begin the next epoch, or go on where a state says that was loaded.
+        """Give the next epoch, or go on where a state says that was loaded.
 
-        A pass counts from its first batch on: of two ``iter`` without a batch between both give the same epoch.
+        Which epoch that is, is settled when the first batch is asked for, so ``set_epoch`` may come after ``iter``.
         """
         going = self._open()
         if going.is_begun or going.is_spent():
-            going.close()
             going = self._pass = _Pass(self._flow, going.following)
-        elif going.is_given:  # to another iterator, which may still be begun
-            going = self._pass = going.again()
-        going.is_given = True
-        return self._given(going)
-
-    def _open(self) -> _Pass:
-        if self._pass is None:
-            self._pass = _Pass(self._flow, self._next)
-        return self._pass
-
-    def _given(self, going: _Pass) -> Iterator[Any]:
         try:
             yield from going.batches()
         finally:
             going.leave()
         if self._pass is going:
             self._next, self._pass = going.following, None
+
+    def _open(self) -> _Pass:
+        if self._pass is None:
+            self._pass = _Pass(self._flow, self._next)
+        return self._pass
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch.
@@ -140,6 +133,11 @@ class Loader:
             going.close()
             self._next, self._pass = epoch, None
 
+    @property
+    def sampler(self) -> Loader:
+        """The loader itself: Lightning calls ``set_epoch`` on a loader's sampler."""
+        return self
+
     def state_dict(self) -> State:
         """Return where the next batch begins, plain JSON: what was handed out counts, not what is on its way."""
         going = self._open()
@@ -184,22 +182,14 @@ class _Pass:
     def __init__(self, flow: Flow, epoch: int, at: State | None = None) -> None:
         self.epoch = epoch
         self.following = epoch + 1
-        self.is_given = False
         self.is_begun = False
         self.is_left = False
         self.is_wanted = False
         """Whether this epoch was asked for although nothing of it may be left."""
-        self._flow = flow
-        self._at = at
+        self._is_rest = at is not None
         self._iterator = StreamIterator(AtEpoch(flow, epoch), at)
         self._first: list[Any] = []  # the batch that was read to see whether there is one
         self._before: State | None = None  # where it begins
-
-    def again(self) -> _Pass:
-        """Return one that begins where this began."""
-        other = _Pass(self._flow, self.epoch, self._at)
-        other.is_wanted = self.is_wanted
-        return other
 
     def batches(self) -> Iterator[Any]:
         self.is_begun = True
@@ -210,7 +200,7 @@ class _Pass:
 
     def is_spent(self) -> bool:
         """Say whether this is the rest of an epoch of which nothing is left; reads a batch for the answer."""
-        if self.is_begun or self.is_wanted or self._at is None or self._first:
+        if self.is_begun or self.is_wanted or not self._is_rest or self._first:
             return False
         before = self._iterator.state_dict()
         for batch in self._iterator:
