@@ -68,7 +68,7 @@ def take_apart(value: Any, to_worker: bool = False) -> Taken:
     (True, [(1000, 2)])
 
     Raises:
-        KindError: It holds something that cannot travel, such as a generator or an open file.
+        KindError: It holds something that cannot travel, such as a generator or a lock.
     """
     plain: Exception | None = None
     try:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import prod
-from typing import Any
+from operator import index
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -28,14 +29,43 @@ _GRAIN = 1 << 16
 _TRIES = 3  # how often an array made in a slot may turn out not to be part of the value, before it is made elsewhere
 
 
+class _Root:
+    """An array over a segment that knows whether anybody else holds it, or a view of it."""
+
+    __slots__ = ("_array", "_segment", "_watch")
+
+    def __init__(self, segment: Segment) -> None:
+        self._segment = segment
+        self._renew()
+
+    def _renew(self) -> Bytes:
+        self._array: Bytes | None = self._segment.fresh()
+        self._watch = weakref.ref(self._array)
+        return self._array
+
+    @property
+    def array(self) -> Bytes:
+        """The array, to make views of."""
+        return self._renew() if self._array is None else self._array
+
+    def is_held(self) -> bool:
+        """Say whether there are views."""
+        self._array = None
+        self._array = self._watch()
+        return self._array is not None
+
+
 @dataclass(slots=True)
 class _Slot:
-    """A slot as its writer sees it: the segment, and what was made in it for the value at hand."""
+    """A slot as its writer sees it: the segment, and what was made in it for the value at hand.
+
+    What user code was offered has a root of its own: its maker may hold it, and promises to leave it alone.
+    """
 
     segment: Segment | None = None
+    gathered: _Root | None = None
+    offered: _Root | None = None
     is_new: bool = False  # its reader does not have it yet
-    gathered: Bytes | None = None  # below the batches that were gathered in it
-    offered: Bytes | None = None  # below the arrays that user code was offered
     used: int = 0
     refused: int = 0
     made: list[tuple[object, int, int]] = field(default_factory=list)
@@ -43,33 +73,12 @@ class _Slot:
     def renew(self, size: int) -> None:
         """Take a fresh segment."""
         self.segment = Segment(size)
+        self.gathered, self.offered = _Root(self.segment), _Root(self.segment)
         self.is_new = True
-        self.gathered, self.offered = self.segment.fresh(), self.segment.fresh()
 
     def is_held(self) -> bool:
-        """Say whether anybody still holds memory of it."""
-        return self.is_gathered_held() or self._is_offered_held()
-
-    def is_gathered_held(self) -> bool:
-        """Say whether anybody still holds a batch that was gathered in it."""
-        if self.segment is None or self.gathered is None:
-            return self.segment is not None
-        last = weakref.ref(self.gathered)
-        self.gathered = None
-        if last() is not None:
-            return True
-        self.gathered = self.segment.fresh()
-        return False
-
-    def _is_offered_held(self) -> bool:
-        if self.segment is None or self.offered is None:
-            return self.segment is not None
-        last = weakref.ref(self.offered)
-        self.offered = None
-        if last() is not None:
-            return True
-        self.offered = self.segment.fresh()
-        return False
+        """Say whether anybody in this process still holds memory of it."""
+        return any(root is not None and root.is_held() for root in (self.gathered, self.offered))
 
 
 class SlotBuffers(Buffers):
@@ -109,6 +118,20 @@ class Outbox:
         self._misses: dict[object, int] = {}
         self._held = 0
 
+    def choose(self, free: Iterable[int]) -> int:
+        """Return the first of some slots that nobody in this process holds memory of; else the last.
+
+        A generator still holds what it has yielded when it is asked for more: its next value had better go elsewhere.
+
+        Args:
+            free: Slots that their reader has given free, at least one; such as have never been used are good last ones.
+        """
+        number = -1
+        for number in free:
+            if number not in self._slots or not self._slots[number].is_held():
+                break
+        return number
+
     def begin(self, slot: int) -> None:
         """Let arrays be made in this slot from now on, until its value is put.
 
@@ -118,8 +141,6 @@ class Outbox:
         if one.is_held():
             self._held += 1
             one.segment = None
-        else:
-            self._held = 0
         one.used = one.refused = 0
         one.made.clear()
         if self._size and (one.segment is None or one.segment.size < self._size):
@@ -167,7 +188,10 @@ class Outbox:
             content, to be sent in the other's stead.
         """
         one = self._slots[slot]
-        if one.segment is None or not one.made or not one.is_gathered_held():
+        if one.segment is None or one.gathered is None or not one.made:
+            return None
+        if not one.gathered.is_held():
+            self._held = 0
             return None
         before, self._held = one.segment, self._held + 1
         one.renew(before.size)
@@ -200,13 +224,13 @@ class Outbox:
             if one is None or size < LEAST or dtype.hasobject:
                 return None
             offset = -(-one.used // ALIGN) * ALIGN
-            below = one.offered if key is None else one.gathered
-            if one.segment is None or below is None or offset + size > one.segment.size:
+            root = one.offered if key is None else one.gathered
+            if one.segment is None or root is None or offset + size > one.segment.size:
                 one.refused += size + ALIGN
                 return None
             one.used = offset + size
             one.made.append((key, offset, size))
-        return np.ndarray(shape, dtype, below, offset)
+            return np.ndarray(shape, dtype, root.array, offset)
 
     def _learn(self, one: _Slot, packed: Packed) -> None:
         """Count how often what was gathered in the slot was no part of the value: it had better lie elsewhere."""
@@ -301,7 +325,7 @@ def offer(outbox: Outbox | None) -> None:
     _outbox = outbox
 
 
-def empty(shape: int | tuple[int, ...], dtype: DTypeLike = np.float64) -> NDArray[Any]:
+def empty(shape: SupportsIndex | Sequence[SupportsIndex], dtype: DTypeLike = np.float64) -> NDArray[Any]:
     """Return an array whose content is undefined, like ``numpy.empty``, to be filled and given out once.
 
     In a worker process it lies where the consumer will find it, so that nothing is copied when it is given out; with no
@@ -313,7 +337,7 @@ def empty(shape: int | tuple[int, ...], dtype: DTypeLike = np.float64) -> NDArra
     ((64, 3), dtype('float32'))
     """
     kind = np.dtype(dtype)
-    sizes = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(map(int, shape))
+    sizes = (index(shape),) if isinstance(shape, SupportsIndex) else tuple(map(index, shape))
     outbox = _outbox
     made = None if outbox is None else outbox.empty(sizes, kind)
     return np.empty(sizes, kind) if made is None else made
