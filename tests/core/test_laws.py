@@ -50,6 +50,14 @@ def test_no_more_jobs_run_than_there_are_cores() -> None:
     assert seen.enough(inline) == 2
 
 
+def test_what_waits_for_disks_is_not_bound_by_cores() -> None:
+    four = meter(4, 100, seconds=2.5, waited=1.5, service=10.0)  # on one core, four at once: they wait for something
+    seen = analysed([four], count=1)
+    assert seen.concurrency == pytest.approx(4.4)
+    assert seen.predict(four, 4) == pytest.approx(seen.rate)
+    assert seen.predict(four, 2) == pytest.approx(seen.rate / 2)
+
+
 def test_the_copy_out_of_shared_memory_costs_the_consumer_time() -> None:
     inline = meter(0, 100, seconds=4.0, waited=3.0, service=3.0, nbytes=100 * 400_000_000)
     seen = analysed([inline], count=8)

@@ -162,8 +162,10 @@ class Analysis:
 
         The least of the bounds: ``workers`` / demand of the part; the thread that iterates (which does the part, too,
         with 0 workers, and carries results over with more); the other parts' workers; and cores / all demands, since
-        no more than one job runs on a core. The times are those measured: what functions take is assumed to stay the
-        same, so threads that hold each other up by the interpreter's lock bring less.
+        no more than one job runs on a core. That last bound is one of what computes: a stream that was seen to do more
+        at once than there are cores waits for disks or networks, and is bound by what it was seen to do. The times are
+        those measured: what functions take is assumed to stay the same, so threads that hold each other up by the
+        interpreter's lock bring less.
 
         Returns:
             Items a second; infinite where nothing took any time.
@@ -180,8 +182,13 @@ class Analysis:
         if workers:
             bounds.append(workers / own if own > 0 else math.inf)
         demand = sum(station.demand for station in others) + thread + (own if workers else 0.0)
-        bounds.append(self.cores / demand if demand > 0 else math.inf)
+        bounds.append(max(self.cores, self.concurrency) / demand if demand > 0 else math.inf)
         return min(bounds)
+
+    @property
+    def concurrency(self) -> float:
+        """How many stations' servers were busy at once, on average."""
+        return sum(station.demand for station in self.stations) * self.rate
 
     def carried(self, meter: Meter) -> float:
         """Return the seconds that one item's copy out of shared memory is taken to need."""
