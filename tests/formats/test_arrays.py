@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pickle
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from headrace.core.columns import same, take
 from headrace.core.source import Source
 from headrace.formats.arrays import Arrays
 from headrace.testing.sources import SourceTests
+from headrace.workers import segments
+from headrace.workers.shipping import Places, ship
 from tests.core.some_columns import columns
 
 N = 7
@@ -195,3 +199,72 @@ def test_a_mapped_array_is_read_only_where_it_lies_and_writable_in_a_batch(tmp_p
     ds[0]["x"][:] = 7
     assert (mapped == np.arange(40.0).reshape(10, 4)).all()
     assert not mapped.flags.writeable
+
+
+class TestShared:
+    """Columns that were moved to memory which processes share."""
+
+    def columns(self) -> dict[str, Any]:
+        large = RNG.random((900, 200))
+        return {
+            "x": large,
+            "big-endian": np.arange(900 * 300, dtype=">i4").reshape(900, 300),
+            "turned": RNG.random((200, 900)).T,
+            "read only": np.frombuffer(large.tobytes(), "i8").reshape(900, -1),
+            "text": [str(at) for at in range(900)],
+            "ragged": Ragged.from_rows([np.arange(at) for at in range(900)]),
+            "part": Ragged.from_rows([np.arange(at) for at in range(1000)])[50:-50],
+            "nested": {"inner": RNG.random((900, 300))[:, ::2], "small": np.arange(900)},
+        }
+
+    def test_it_reads_the_same_and_is_known_by_the_same_fingerprint(self) -> None:
+        columns = self.columns()
+        source, other = Arrays.of(columns), Arrays.of(columns)
+        source.share(Places())
+        assert source.fingerprint() == other.fingerprint()
+        indices = RNG.integers(0, 900, 400)
+        read, expected = source.read(indices), other.read(indices)
+        assert read == expected and source.batch == other.batch
+        assert source.batch["big-endian"].dtype.str == ">i4"
+        assert not source.batch["read only"].flags.writeable
+        large = [source.batch["x"], source.batch["ragged"].values, source.batch["nested"]["inner"]]
+        assert all(segments.find(column) is not None for column in large)
+
+    def test_it_is_the_only_holder_of_its_memory(self) -> None:
+        array = RNG.random((900, 200))
+        ended = weakref.ref(array)
+        source = Arrays.of({"x": array})
+        del array
+        source.share(Places())
+        assert ended() is None
+
+    def test_sharing_twice_moves_nothing(self) -> None:
+        source = Arrays.of(self.columns())
+        source.share(Places())
+        before = source.batch["x"]
+        source.share(Places())
+        assert source.batch["x"] is before
+
+    def test_mapped_columns_stay_mapped(self, tmp_path: Path) -> None:
+        np.save(tmp_path / "x.npy", RNG.random((900, 200)))
+        source = Arrays.of({"x": np.load(tmp_path / "x.npy", mmap_mode="r")})
+        source.share(Places())
+        assert list(source.files()) == [str(tmp_path / "x.npy")]
+
+    def test_it_is_pickled_by_value_elsewhere(self) -> None:
+        source = Arrays.of(self.columns())
+        before = pickle.loads(pickle.dumps(source))
+        source.share(Places())
+        assert pickle.loads(pickle.dumps(source)).batch == before.batch
+
+    @pytest.mark.torch
+    def test_tensors_are_shared_too(self) -> None:
+        torch = pytest.importorskip("torch")
+        columns = {"t": torch.rand(900, 400), "b": torch.rand(900, 800).bfloat16(), "small": torch.arange(900)}
+        source = Arrays.of(columns)
+        expected = Arrays.of(columns).batch
+        source.share(Places())
+        assert source.batch == expected
+        assert source.batch["t"].data_ptr() != columns["t"].data_ptr()
+        assert source.batch["b"].data_ptr() != columns["b"].data_ptr()
+        assert len(ship(source).payload) < 20_000

@@ -12,9 +12,13 @@ import numpy as np
 
 from headrace.core import fingerprint
 from headrace.core.batch import Batch
+from headrace.core.kinds import Nested
 from headrace.core.ragged import Ragged
 from headrace.core.schema import Structure
 from headrace.core.source import Indices
+from headrace.core.tensors import is_tensor
+from headrace.workers import rebuild
+from headrace.workers.work import Place
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +52,17 @@ class Arrays:
     def read(self, indices: Indices, /) -> Batch:
         return self.batch.take(indices)
 
+    def share(self, place: Place) -> None:
+        """Hold the large columns in memory that processes share, from now on, so that workers need no copies.
+
+        The columns stay equal, in dtype and layout too, and so does the fingerprint. Who keeps the arrays that they
+        came from keeps their memory, and changes the dataset no more by writing to them.
+
+        Args:
+            place: Returns an equal array in shared memory, or the array itself.
+        """
+        object.__setattr__(self, "batch", _placed(self.batch, place))
+
     def fingerprint(self) -> str:
         return self._fingerprint
 
@@ -70,6 +85,20 @@ class Arrays:
             return "array" if self.structure == "value" else f"{len(names)} arrays"
         shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
         return f"columns({shown})"
+
+
+def _placed(column: Any, place: Place) -> Any:
+    if isinstance(column, Nested):
+        return type(column)._of({name: _placed(one, place) for name, one in column._columns.items()}, len(column))
+    if isinstance(column, Ragged):
+        values, offsets = column.values, column.offsets
+        placed = place(values), place(offsets)
+        return column if placed[0] is values and placed[1] is offsets else Ragged._of(*placed)
+    if is_tensor(column):
+        array = rebuild.array_of(column)
+        moved = None if array is None else place(array)
+        return column if moved is None or moved is array else rebuild.tensor(moved, column.dtype, tuple(column.shape))
+    return place(column) if isinstance(column, np.ndarray) else column
 
 
 def _digest(column: Any) -> str:

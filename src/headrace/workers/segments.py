@@ -24,7 +24,6 @@ class Map(mmap.mmap):
 
     fd: int = -1
     length: int = 0
-    is_source: bool = False  # holds arrays that stay as they are, not values on their way
 
     def release(self) -> None:
         """Close the descriptor; the map stays."""

@@ -11,6 +11,7 @@ import io
 import pickle
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,17 +183,26 @@ def _placed(arrays: Sequence[NDArray[Any]]) -> tuple[list[Map], list[tuple[int, 
     return maps, spans
 
 
+_sources: WeakValueDictionary[int, Map] = WeakValueDictionary()  # by the address where they begin
+
+
 def _source(array: NDArray[Any]) -> Map | None:
-    """Return the map of shared memory that an array lies in, if others can map it and its content stays."""
-    found = segments.find(array)
-    return found if found is not None and found.is_source and found.fd >= 0 else None
+    """Return the map that an array of a source was placed in.
+
+    Found by its address, since an array over a tensor does not say what memory the tensor lies in.
+    """
+    begin = address(array)
+    for start, found in list(_sources.items()):
+        if start <= begin < start + found.length and found.fd >= 0:
+            return found
+    return None
 
 
 def _source_segment(size: int) -> Segment:
     segment = Segment(size)
     found = segments.find(segment.root)
     assert found is not None
-    found.is_source = True
+    _sources[address(segment.root)] = found
     return segment
 
 
