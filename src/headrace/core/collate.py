@@ -15,6 +15,7 @@ from headrace.core.kinds import Column
 from headrace.core.ragged import Ragged
 from headrace.core.records import Columns, Records, Rows, to_columns
 from headrace.core.schema import Structure
+from headrace.core.stacking import New
 from headrace.core.tensors import is_tensor
 
 Pad: TypeAlias = bool | int | float | complex | np.generic | Mapping[str, Any] | None
@@ -41,7 +42,12 @@ def check(pad: Pad, function: Callable[[list[Any]], Any] | None) -> None:
             raise KindError(f"{what} must be a number, got {filler!r}; pad={{'text': 0}} names the column to pad")
 
 
-def collate(records: Records, pad: Pad = None, function: Callable[[list[Any]], Any] | None = None) -> Any:
+def collate(
+    records: Records,
+    pad: Pad = None,
+    function: Callable[[list[Any]], Any] | None = None,
+    new: New = np.empty,
+) -> Any:
     """Return records as one batch: a Batch of mappings, a tuple of columns of tuples, one column of values.
 
     Padding fills the rows of a column up to the longest of the batch and adds a column of their true lengths (int64):
@@ -56,6 +62,7 @@ def collate(records: Records, pad: Pad = None, function: Callable[[list[Any]], A
         pad: A value for every such column, or a mapping from column to value (``"0"``, ``"1"``, ... name the fields of
             tuples, ``"value"`` a value).
         function: Makes the batch of the list of records; None for what is described here.
+        new: Gives the memory of columns that are stacked here.
 
     Returns:
         The batch; columns are shared where the records came as columns and nothing was padded.
@@ -77,7 +84,7 @@ def collate(records: Records, pad: Pad = None, function: Callable[[list[Any]], A
         except Exception as error:
             step = f"collate={name_of(function)}"
             raise RecordError(failure(step, function, f"{len(records)} records", error)) from error
-    columns = to_columns(records)
+    columns = to_columns(records, new)
     return columns.unwrap() if pad is None else _padded(columns, pad, isinstance(records, Rows)).unwrap()
 
 

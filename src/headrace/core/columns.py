@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from headrace.core import adopting, stacking
 from headrace.core.batch import Batch
 from headrace.core.joining import concat
 from headrace.core.kinds import Column, as_ragged, compact, kind, objects, part, row, rows, same, size_in_bytes, take
+from headrace.core.stacking import New
 from headrace.core.tensors import is_tensor
 
 __all__ = [
@@ -30,8 +33,12 @@ __all__ = [
 ]
 
 
-def stack(values: Sequence[Any]) -> Column:
+def stack(values: Sequence[Any], new: New = np.empty) -> Column:
     """Return row values as one column; a copy.
+
+    Args:
+        values: One for each row.
+        new: Gives the memory of columns of arrays.
 
     What the rows are decides what they make:
 
@@ -49,7 +56,7 @@ def stack(values: Sequence[Any]) -> Column:
     Raises:
         SchemaError: Mappings differ in their names; the first row that does is named.
     """
-    return stacking.stack(values, Batch._of)
+    return stacking.stack(values, Batch._of, new)
 
 
 def as_column(value: Any) -> Column:

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from headrace.core import columns
 from headrace.core.batch import Batch
 from headrace.core.errors import ArgumentError, KindError, SchemaError
@@ -17,6 +19,7 @@ from headrace.core.fields import packed, unpacked
 from headrace.core.kinds import Column
 from headrace.core.owning import all_owned, holds_objects
 from headrace.core.schema import Schema, Structure
+from headrace.core.stacking import New, stack_mappings
 
 
 class Columns:
@@ -88,7 +91,7 @@ class Rows:
 Records: TypeAlias = Columns | Rows
 
 
-def to_columns(records: Records) -> Columns:
+def to_columns(records: Records, new: New = np.empty) -> Columns:
     """Return records as columns; stacked, if they are still objects (the rule is that of ``columns.stack``).
 
     >>> to_columns(Rows([(1, 2.0), (3, 4.0)])).unwrap()
@@ -99,13 +102,13 @@ def to_columns(records: Records) -> Columns:
     """
     if isinstance(records, Columns):
         return records
-    columns = stacked(records.records)  # a copy, except of what became a column of objects
+    columns = stacked(records.records, new)  # a copy, except of what became a column of objects
     if records.shared and any(map(holds_objects, columns.batch.values())):
-        return stacked(records.rows())
+        return stacked(records.rows(), new)
     return columns
 
 
-def stacked(rows: Sequence[Any]) -> Columns:
+def stacked(rows: Sequence[Any], new: New = np.empty) -> Columns:
     """Return records given as objects as columns; a copy. No records at all give no columns.
 
     >>> stacked([1, 2]).batch["value"], stacked([{"x": 1}]).structure
@@ -121,19 +124,19 @@ def stacked(rows: Sequence[Any]) -> Columns:
         number, other = next((at, row) for at, row in enumerate(rows) if structure_of(row) != structure)
         raise SchemaError(f"row {number} is a {structure_of(other)}; row 0 is a {structure}")
     if structure == "mapping":
-        return Columns(Batch.from_rows(rows), structure)
+        return Columns(stack_mappings(rows, Batch._of, new), structure)
     if structure == "value":
-        return Columns(Batch._of({"value": columns.stack(rows)}, len(rows)), structure)
+        return Columns(Batch._of({"value": columns.stack(rows, new)}, len(rows)), structure)
     width = len(rows[0])
     for number, row in enumerate(rows):
         if len(row) != width:
             raise SchemaError(f"row {number} is a tuple of {len(row)}; row 0 is one of {width}")
-    return Columns(Batch._of({str(at): _field(rows, at) for at in range(width)}, len(rows)), structure)
+    return Columns(Batch._of({str(at): _field(rows, at, new) for at in range(width)}, len(rows)), structure)
 
 
-def _field(rows: Sequence[Any], at: int) -> Column:
+def _field(rows: Sequence[Any], at: int, new: New) -> Column:
     try:
-        return columns.stack([row[at] for row in rows])
+        return columns.stack([row[at] for row in rows], new)
     except SchemaError as error:
         raise SchemaError(f"field {at} of the tuples: {error}") from None
 

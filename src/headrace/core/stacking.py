@@ -23,6 +23,9 @@ from headrace.core.ragged import Ragged
 Nest: TypeAlias = Callable[[dict[str, Any], int], Any]
 """Makes a nested column of columns and their length."""
 
+New: TypeAlias = Callable[[tuple[int, ...], np.dtype[Any]], NDArray[Any]]
+"""Gives an array of a shape and dtype to be filled: ``numpy.empty``, or ``Buffers.new``."""
+
 PYTHONS: dict[type, type] = {bool: np.bool_, int: np.int64, float: np.float64, complex: np.complex128}
 """Python's own numbers, and what a column of them holds."""
 
@@ -31,25 +34,28 @@ _RANKS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}  # kinds of numbers: each hold
 _shape, _dtype = attrgetter("shape"), attrgetter("dtype")
 
 
-def stack(rows: Sequence[Any], nest: Nest) -> Column:
-    """Return row values as one column; a copy. See ``columns.stack`` for the rule."""
+def stack(rows: Sequence[Any], nest: Nest, new: New = np.empty) -> Column:
+    """Return row values as one column; a copy, arrays of one shape in an array from ``new``.
+
+    See ``columns.stack`` for the rule.
+    """
     types = set(map(type, rows))
     if len(types) == 1:  # the common case, told apart by one look
         (only,) = types
         if only is np.ndarray:
-            return _arrays(rows)
+            return _arrays(rows, new)
         if only in PYTHONS:
             return _numbers(rows, np.dtype(PYTHONS[only]))
         if only is str or only is bytes:
             return np.array(rows, object)
         if only is dict:
-            return stack_mappings(rows, nest)
+            return stack_mappings(rows, nest, new)
         if only is tuple and _of_fields(rows):
-            return Fields.over([stack(values, nest) for values in zip(*rows, strict=True)])
+            return Fields.over([stack(values, nest, new) for values in zip(*rows, strict=True)])
     if not types:
         return np.empty(0, object)
     if all(issubclass(one, Mapping) for one in types):
-        return stack_mappings(rows, nest)
+        return stack_mappings(rows, nest, new)
     if types <= {str, np.str_}:
         return np.array(list(map(str, rows)), object)
     if types <= {bytes, np.bytes_}:
@@ -59,11 +65,11 @@ def stack(rows: Sequence[Any], nest: Nest) -> Column:
     if all(map(tensors.is_tensor, rows)):
         return _tensors(rows)
     if all(issubclass(one, (list, tuple, np.ndarray)) for one in types):
-        return _sequences(rows)
+        return _sequences(rows, new)
     return objects(rows)
 
 
-def stack_mappings(rows: Sequence[Mapping[str, Any]], nest: Nest) -> Any:
+def stack_mappings(rows: Sequence[Mapping[str, Any]], nest: Nest, new: New = np.empty) -> Any:
     """Return mappings of the same names, one or more, as a nested column, in the first one's order of names.
 
     Raises:
@@ -85,7 +91,7 @@ def stack_mappings(rows: Sequence[Mapping[str, Any]], nest: Nest) -> Any:
     columns = {}
     for name, of_name in zip(names, values, strict=True):
         with in_column(name):
-            columns[name] = stack(of_name, nest)
+            columns[name] = stack(of_name, nest, new)
     return nest(columns, len(rows))
 
 
@@ -145,7 +151,7 @@ def _holds(dtype: np.dtype[Any], numbers: NDArray[Any]) -> bool:
         return dtype.kind not in "fc" or bool((np.isfinite(numbers.astype(dtype)) == np.isfinite(numbers)).all())
 
 
-def _arrays(rows: Sequence[NDArray[Any]]) -> Column:
+def _arrays(rows: Sequence[NDArray[Any]], new: New) -> Column:
     shape = rows[0].shape
     if len(set(map(_shape, rows))) > 1:
         return _uneven(rows)
@@ -153,7 +159,7 @@ def _arrays(rows: Sequence[NDArray[Any]]) -> Column:
         dtype = promoted(map(_dtype, rows))
     except SchemaError:  # no type in common
         return objects(rows)
-    out = np.empty((len(rows), *shape), dtype)
+    out = new((len(rows), *shape), dtype)
     if shape:  # one call for all rows: np.stack makes a view of each first
         np.concatenate(rows, out=out.reshape(len(rows) * shape[0], *shape[1:]))
     else:
@@ -171,7 +177,7 @@ def _uneven(rows: Sequence[NDArray[Any]]) -> Column:
         return objects(rows)
 
 
-def _sequences(rows: Sequence[Any]) -> Column:
+def _sequences(rows: Sequence[Any], new: New) -> Column:
     """Stack lists of numbers, alone or beside arrays, as arrays; lists of anything else as objects."""
     arrays = list(map(_numeric, rows))
     if any(array is None for array in arrays):
@@ -182,7 +188,7 @@ def _sequences(rows: Sequence[Any]) -> Column:
         if not first.ndim:
             return objects(rows)
         arrays = [first[:0] if nothing else array for array, nothing in zip(arrays, empty, strict=True)]
-    return _arrays(arrays)
+    return _arrays(arrays, new)
 
 
 def _numeric(row: Any) -> Any:

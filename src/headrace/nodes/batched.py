@@ -70,7 +70,7 @@ class Batched(Over):
                     return columns.unwrap()
             records = read_kept(self.input, under, context)
             began = perf_counter()
-            made = collate(records, self.pad, self.collate)
+            made = collate(records, self.pad, self.collate, context.buffers.new)
             context.lap(self, "batch", len(records), began)
             return made
         except HeadraceError as error:
