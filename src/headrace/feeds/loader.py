@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import cloudpickle
@@ -134,9 +136,9 @@ class Loader:
             self._next, self._pass = epoch, None
 
     @property
-    def sampler(self) -> Loader:
-        """The loader itself: Lightning calls ``set_epoch`` on a loader's sampler."""
-        return self
+    def batch_sampler(self) -> _Sampler:
+        """What Lightning looks for to tell the epoch: it calls ``loader.batch_sampler.sampler.set_epoch``."""
+        return _Sampler(self)
 
     def state_dict(self) -> State:
         """Return where the next batch begins, plain JSON: what was handed out counts, not what is on its way."""
@@ -176,6 +178,13 @@ class Loader:
         return _loaded, (cloudpickle.dumps((self._stream, self._settings)), self.state_dict())
 
 
+@dataclass(frozen=True)
+class _Sampler:
+    """Leads to the loader from where a loader of torch would have its sampler."""
+
+    sampler: Loader
+
+
 class _Pass:
     """One epoch, or the rest of one."""
 
@@ -189,24 +198,22 @@ class _Pass:
         self._is_rest = at is not None
         self._iterator = StreamIterator(AtEpoch(flow, epoch), at)
         self._first: list[Any] = []  # the batch that was read to see whether there is one
-        self._before: State | None = None  # where it begins
+        self._before: State | None = None  # where it begins, or would
 
     def batches(self) -> Iterator[Any]:
-        self.is_begun = True
+        self.is_begun, self._before = True, None
         while self._first:
-            batch, self._before = self._first.pop(), None
-            yield batch
+            yield self._first.pop()
         yield from self._iterator
 
     def is_spent(self) -> bool:
         """Say whether this is the rest of an epoch of which nothing is left; reads a batch for the answer."""
-        if self.is_begun or self.is_wanted or not self._is_rest or self._first:
+        if self.is_begun or self.is_wanted or not self._is_rest:
             return False
-        before = self._iterator.state_dict()
-        for batch in self._iterator:
-            self._first, self._before = [batch], before
-            return False
-        return True
+        if self._before is None:
+            self._before = self._iterator.state_dict()
+            self._first = list(islice(self._iterator, 1))
+        return not self._first
 
     def state_dict(self) -> State:
         return self._iterator.state_dict() if self._before is None else deepcopy(self._before)
