@@ -17,6 +17,8 @@ from headrace.core.failures import check as check_on_error
 from headrace.core.flow import Flow, State
 from headrace.core.iteration import StreamIterator
 from headrace.core.ledger import check_budget
+from headrace.core.meter import Meter
+from headrace.core.probe import Probe
 from headrace.core.records import stacked
 from headrace.core.state import open_envelope
 from headrace.feeds.iterable import iterable_style
@@ -81,16 +83,17 @@ class Stream:
         ArgumentError: The function does not take the arguments.
     """
 
-    __slots__ = ("_at", "_flow")
+    __slots__ = ("_at", "_flow", "_probe")
 
     _flow: Flow
     _at: State | None
+    _probe: Probe | None  # of the latest iteration
 
     def __init__(self, source: Any, /, *args: Any, seed: Any = None, **kwargs: Any) -> None:
         plain = not args and not kwargs and seed is None
         flow = _flow_of(source) if plain else None
         self._flow = Iterate.of(source, args, kwargs, seed) if flow is None else flow
-        self._at = None
+        self._at = self._probe = None
 
     @classmethod
     def _of(cls, flow: Flow, at: State | None = None) -> Stream:
@@ -98,6 +101,7 @@ class Stream:
         self = object.__new__(cls)
         self._flow = flow
         self._at = at
+        self._probe = None
         return self
 
     def _on(self) -> Flow:
@@ -107,7 +111,9 @@ class Stream:
         return self._flow
 
     def __iter__(self) -> StreamIterator:
-        return StreamIterator(self._flow, self._at)
+        iterator = StreamIterator(self._flow, self._at)
+        self._probe = iterator.probe
+        return iterator
 
     def __len__(self) -> int:
         """Return the number of items, where it is known beforehand.
@@ -321,6 +327,11 @@ class Stream:
         """
         bounds = Prefetch(_MOST_AHEAD, bytes_of(buffer, "buffer"))
         return Stream._of(Background(self._on(), Processes(1, start_method=start_method), bounds, bool(copy)))
+
+    def _meters(self) -> list[Meter]:
+        """Return what the latest iteration has measured: of parts with workers, and of the steps right of them."""
+        found = [ledger.meter for ledger in ledgers(self._flow)]
+        return found if self._probe is None else [*found, self._probe.meter()]
 
     @property
     def errors(self) -> list[Failure]:

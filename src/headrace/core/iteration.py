@@ -11,7 +11,6 @@ from typing import Any, Self
 
 from headrace.core.errors import StateError
 from headrace.core.flow import Cursor, Flow, State
-from headrace.core.meter import Meter
 from headrace.core.probe import Probe
 from headrace.core.state import identity, open_envelope
 
@@ -87,6 +86,7 @@ class StreamIterator:
             else:
                 item = next(self._cursor)
         except StopIteration:
+            self._probe.end(self._since)
             self._cursor.close()
             raise
         except BaseException:
@@ -130,12 +130,10 @@ class StreamIterator:
             raise
         return cursor
 
-    def meter(self) -> Meter:
-        """Return where the time of the steps went, as far as these were measured: one now and then is."""
-        with self._lock:
-            meter = self._probe.meter()
-            meter.delivered += self._since
-            return meter
+    @property
+    def probe(self) -> Probe:
+        """What has measured the steps, as far as these were: one now and then is."""
+        return self._probe
 
     @property
     def cursor(self) -> Cursor:
@@ -172,6 +170,7 @@ class StreamIterator:
     def close(self) -> None:
         """Let go of what is held open. The iterator is then at its end; ``state_dict`` still says where it was."""
         self._closed = True
+        self._probe.end(self._since)
         self._cursor.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -189,6 +188,7 @@ class StreamIterator:
     def __del__(self) -> None:
         cursor = getattr(self, "_cursor", None)  # there is none where the start failed
         if cursor is not None:
+            self._probe.end(self._since)
             cursor.close()
 
 

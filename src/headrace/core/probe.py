@@ -20,11 +20,12 @@ class Probe:
         words: What is measured, as a report calls it.
     """
 
-    __slots__ = ("_began", "_consumer", "_ended", "_items", "_last", "_sampled", "_stages", "_words")
+    __slots__ = ("_began", "_ended", "_items", "_sampled", "_stages", "_tail", "_words")
 
     def __init__(self, words: str = "inline") -> None:
         self._words = words
         self._items = 0
+        self._tail = 0
         self._sampled = 0
         self._stages: dict[str, list[float]] = {}  # by words: seconds of its own, items
         self._began = self._ended = perf_counter()
@@ -33,6 +34,12 @@ class Probe:
         """Note that so many items were handed out since the last time."""
         self._items += items
         self._ended = perf_counter()
+
+    def end(self, items: int) -> None:
+        """Note that the iteration is over, so many items after the last count."""
+        if not self._tail:
+            self._tail = items
+            self._ended = perf_counter()
 
     def step(self, cursor: Cursor) -> Any:
         """Return the next item of a cursor, and measure where the time goes."""
@@ -54,11 +61,12 @@ class Probe:
 
     def meter(self) -> Meter:
         """Return what was measured, scaled from the steps that were to all steps."""
-        meter = Meter(self._words, 0, delivered=self._items, began=self._began, ended=self._ended)
-        scale = self._items / max(self._sampled, 1)
-        for name, (seconds, items) in reversed(self._stages.items()):
+        items = self._items + self._tail
+        meter = Meter(self._words, 0, delivered=items, began=self._began, ended=self._ended)
+        scale = items / max(self._sampled, 1)
+        for name, (seconds, given) in reversed(self._stages.items()):
             words = name.partition("\0")[0]
-            meter.add({words: ("stage", self._items, round(items * scale), seconds * scale, 0)})
+            meter.add({words: ("stage", items, round(given * scale), seconds * scale, 0)})
             meter.waited += seconds * scale
         return meter
 
@@ -118,6 +126,6 @@ def _spent(cursor: Any, clocks: list[tuple[Any, _Clock]], whole: float) -> list[
 def _words(cursor: Any) -> str:
     """Return a stage as a chain shows it, where its cursor knows its description."""
     flow = getattr(cursor, "_flow", None)
-    if flow is None or hasattr(flow, "ledger") or not hasattr(flow, "words"):
+    if flow is None or getattr(flow, "ledger", None) is not None or not hasattr(flow, "words"):
         return type(cursor).__name__.strip("_").removesuffix("Cursor").lower()
     return str(flow.words())
