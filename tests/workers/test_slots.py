@@ -395,3 +395,16 @@ def test_whatever_is_held_on_either_side_every_value_stays_right(data: st.DataOb
         for known, array in kept:
             assert (array == known).all()
         array = None
+
+
+def test_parts_that_overlap_in_a_slot_find_room_when_it_grows() -> None:
+    line = Line(leases=2)
+    for fresh in (1, 500, 1):
+
+        def make(fresh: int = fresh) -> Any:
+            rows = line.gather(0, 30)
+            return [rows, *(rows[at:] for at in range(1, 20)), np.ones((fresh, 1000))]
+
+        value = line.carry(make)
+        assert all((part == TABLE[at:30]).all() for at, part in enumerate(value[:20]))
+        assert value[20].sum() == fresh * 1000

@@ -61,7 +61,9 @@ class Arrays:
         Args:
             place: Returns an equal array in shared memory, or the array itself.
         """
-        object.__setattr__(self, "batch", _placed(self.batch, place))
+        for name, column in self.batch.items():  # one by one, so that no two copies of all of it are needed
+            columns = {**self.batch._columns, name: _placed(column, place)}
+            object.__setattr__(self, "batch", type(self.batch)._of(columns, len(self.batch)))
 
     def fingerprint(self) -> str:
         return self._fingerprint

@@ -24,12 +24,13 @@ class Map(mmap.mmap):
 
     fd: int = -1
     length: int = 0
+    _close = staticmethod(os.close)  # at the very end of a process the module is empty
 
     def release(self) -> None:
         """Close the descriptor; the map stays."""
         fd, self.fd = self.fd, -1
         if fd >= 0:
-            os.close(fd)
+            self._close(fd)
 
     def __del__(self) -> None:
         self.release()

@@ -167,13 +167,13 @@ class Outbox:
         packed, copies, end = codec.layout(taken, one.used, root)
         self._learn(one, packed)
         wanted = max(end, one.used + one.refused)
-        if wanted > self._size:
-            self._size = -(-wanted * 5 // 4 // _GRAIN) * _GRAIN
-        if end > (one.segment.size if one.segment is not None else 0):
-            before = one.segment  # holds what lies there until it is copied
-            one.renew(self._size)
+        fits = one.segment is not None and end <= one.segment.size
+        if not fits and end:
             packed, copies, end = codec.layout(taken, 0, None)
-            del before
+        if max(end, wanted) > self._size:
+            self._size = -(-max(end, wanted) * 5 // 4 // _GRAIN) * _GRAIN
+        if not fits and end:
+            one.renew(self._size)
         if one.segment is None:
             return packed, None
         codec.write(copies, one.segment.root)
