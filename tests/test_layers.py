@@ -19,6 +19,7 @@ FLOORS = (
     {"core"},
     {"workers"},
     {"nodes", "formats", "stages", "stores", "feeds"},
+    {"explain", "dryrun"},
     {"parts", "show", "stream"},
     {"dataset"},
     {"store"},
