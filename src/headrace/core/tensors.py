@@ -22,6 +22,12 @@ def is_tensor(value: object) -> bool:
     return loaded is not None and isinstance(value, getattr(loaded, "Tensor", ()))  # () while torch is being imported
 
 
+def is_iterable_dataset(value: object) -> bool:
+    """Say whether a value is an iterable-style dataset of torch: it inherits a ``__getitem__`` that only fails."""
+    data = sys.modules.get("torch.utils.data")
+    return data is not None and isinstance(value, getattr(data, "IterableDataset", ()))
+
+
 def take(tensor: Any, indices: NDArray[np.int64]) -> Any:
     """Return the rows asked for, on the tensor's own device; a copy."""
     return tensor[torch().from_numpy(np.array(indices)).to(tensor.device)]

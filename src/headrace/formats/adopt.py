@@ -11,7 +11,7 @@ from headrace.core.batch import Batch
 from headrace.core.errors import ArgumentError, KindError
 from headrace.core.ragged import Ragged
 from headrace.core.source import Source
-from headrace.core.tensors import is_tensor
+from headrace.core.tensors import is_iterable_dataset, is_tensor
 from headrace.formats.arrays import Arrays
 from headrace.formats.rows import Counting, Sequence
 
@@ -75,7 +75,7 @@ def _adopt_one(data: Any) -> Source:
         raise KindError(f"{_kind(data)} cannot be read as records; {_mend(data)}")
     if isinstance(data, Source):
         return data
-    if hasattr(data, "__len__") and hasattr(data, "__getitem__"):
+    if hasattr(data, "__len__") and hasattr(data, "__getitem__") and not is_iterable_dataset(data):
         return Sequence(data)
     raise KindError(f"{_kind(data)} cannot be read in any order; {_mend(data)}")
 

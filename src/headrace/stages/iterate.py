@@ -16,6 +16,7 @@ from headrace.core.callables import code_of, name_of
 from headrace.core.errors import ArgumentError, KindError, RecordError, StateError
 from headrace.core.flow import Cursor, State
 from headrace.core.state import read_whole
+from headrace.core.tensors import is_iterable_dataset
 from headrace.stages.refuse import check_arguments, refuse
 from headrace.stages.replay import ReplayCursor
 
@@ -104,8 +105,8 @@ class Iterate:
     @property
     def is_sequence(self) -> bool:
         """Whether any item can be asked for by its number."""
-        if self.is_function or isinstance(self.source, deque):  # a deque is slow in its middle
-            return False
+        if self.is_function or isinstance(self.source, deque) or is_iterable_dataset(self.source):
+            return False  # a deque is slow in its middle
         return hasattr(self.source, "__len__") and hasattr(self.source, "__getitem__")
 
     @cached_property
