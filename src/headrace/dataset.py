@@ -33,6 +33,7 @@ from headrace.formats.adopt import adopt
 from headrace.nodes import divide, rewrite
 from headrace.nodes.batched import Batched, of_batch
 from headrace.nodes.crossing import Crossing
+from headrace.nodes.forgive import Skipped, read_kept
 from headrace.nodes.joined import Concat, Mix, Zip, check_alike
 from headrace.nodes.kept import Kept
 from headrace.nodes.leaf import Leaf
@@ -643,10 +644,15 @@ class Dataset:
 
     def _read_all(self) -> Records:
         context, length = Context(), len(self)
-        pieces = [
-            self._node.read(At(np.arange(start, min(start + _BLOCK, length), dtype=np.int64)), context)
-            for start in range(0, max(length, 1), _BLOCK)
-        ]
+        pieces: list[Records] = []
+        for start in range(0, max(length, 1), _BLOCK):
+            try:
+                at = At(np.arange(start, min(start + _BLOCK, length), dtype=np.int64))
+                pieces.append(read_kept(self._node, at, context))
+            except Skipped:  # a policy of a map leaves all of them out
+                continue
+        if not pieces:
+            return Rows([])
         if any(isinstance(piece, Rows) for piece in pieces):
             return Rows([row for piece in pieces for row in piece.rows()])
         return pieces[0] if len(pieces) == 1 else concat_records(pieces)
