@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import headrace.feeds.torch  # noqa: F401 - so that hr.feeds.torch is known
     from headrace.core.batch import Batch
     from headrace.core.builder import BatchBuilder
     from headrace.core.errors import (
@@ -111,6 +112,8 @@ if not TYPE_CHECKING:  # a type checker would believe that every name exists
 
     def __getattr__(name: str) -> object:
         """Load a public name from where it lives, once (PEP 562)."""
+        if name == "feeds":
+            return import_module("headrace.feeds")
         if name not in __all__:
             raise AttributeError(f"module 'headrace' has no attribute {name!r}")
         value = getattr(import_module(_HOMES.get(name, "headrace.core.errors")), name)

@@ -384,7 +384,12 @@ def test_a_state_loads_into_the_stream_of_as_many_epochs() -> None:
 
 def test_it_is_shown_with_its_stream() -> None:
     assert repr(make(device="meta")) == f"Loader({dataset().batch(SIZE).stream()!r}, device='meta')"
-    assert hr.feeds.torch.Loader is Loader
+
+
+def test_it_is_found_by_its_full_name_without_an_import() -> None:
+    code = "import headrace as hr, sys; print(hr.feeds.torch.Loader.__name__, 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "Loader False\n"
 
 
 KILLED = """
