@@ -5,7 +5,6 @@ The program has no thread for them. Whoever waits for a result reads what arrive
 
 from __future__ import annotations
 
-import errno
 import os
 import pickle
 import select
@@ -154,7 +153,7 @@ class Crew:
         if not self._is_reading and self._over is None and not self._is_closed:
             self._file(self._listen(0.0))
 
-    def wait(self, slip: Any) -> None:
+    def wait_for(self, slip: Any) -> None:
         """Wait until a slip has a reply, or none can come.
 
         Raises:

@@ -87,8 +87,18 @@ class Delivery:
                 self._send(worker, shipment)
 
     def retire(self) -> None:
-        """Let the workers forget the work."""
+        """Let the workers forget the work, and let go of the memory shared with them."""
         self._crew.retire(self._number)
+        self._let_go()
+
+    def close(self) -> None:
+        """End the workers, and let go of the memory shared with them."""
+        self._crew.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._inboxes = []
+        self._outbox = Outbox()
 
     def _ship(self) -> Shipment:
         for module in self._by_value.values():
@@ -110,7 +120,7 @@ class Delivery:
         segment = None
         if len(shipment.payload) > LARGEST:
             segment = Segment(len(shipment.payload))
-            segment.root[: len(shipment.payload)] = memoryview(shipment.payload)  # type: ignore[call-overload]
+            segment.root[: len(shipment.payload)] = memoryview(shipment.payload)
             files.insert(0, segment.fd)
             payload = len(shipment.payload)
         self._crew.tell(worker, "work", self._number, payload, sizes, self._most_slots, files=files)
@@ -229,15 +239,21 @@ class Delivery:
             WorkerError: None can come; says why.
         """
         if slip.reply is None:
-            self._crew.wait(slip)
+            self._crew.wait_for(slip)
         if isinstance(slip.reply, Failed):
             return slip.reply
         what, worker, slot, seconds, packed = slip.reply
-        value = self._inboxes[worker].take(slot, packed)
+        inboxes = self._inboxes
+        if not inboxes:
+            raise WorkerError("the workers were closed before this result was taken")
         slip.reply = None
-        with self._crew.turn:
-            if self._crew.is_usable:
-                self._return_slots()
+        if packed.head is None and not packed.spans:  # it came with the reply, and its slot is free already
+            value = pickle.loads(packed.header)
+        else:
+            value = inboxes[worker].take(slot, packed)
+            with self._crew.turn:
+                if self._crew.is_usable:
+                    self._return_slots()
         if what == "failed":
             return Failed(revive(value), seconds)
         value, notes = value

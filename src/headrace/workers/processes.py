@@ -93,7 +93,8 @@ class Processes:
     def __reduce__(self) -> tuple[Any, ...]:
         if self.persistent:
             raise KindError(
-                "Processes(persistent=True) cannot be pickled: its workers belong to this process; make one where it is used"
+                "Processes(persistent=True) cannot be pickled: its workers belong to this process; "
+                "make one where it is used"
             )
         return Processes, (self.count, self.start_method, self.threads, False)
 
@@ -129,7 +130,7 @@ class ProcessPool:
         self.size = crew.count
         self._owner = owner  # lives as long as its workers are in use
         self._delivery = Delivery(crew, work, depth, copy)
-        leave = crew.close if owner is None else self._delivery.retire
+        leave = self._delivery.close if owner is None else self._delivery.retire
         self._leave = weakref.finalize(self, leave)
         try:
             self._delivery.begin()

@@ -165,18 +165,17 @@ def _members_of(error: BaseException) -> list[BaseException] | None:
 
 def _loads(data: bytes, whole: bool, members: list[BaseException] | None) -> BaseException:
     loaded = pickle.loads(data)
-    error: BaseException = loaded if whole else _put_together(*loaded, members)
+    error: BaseException = loaded if whole else _put_together(loaded, members)
     return error
 
 
-def _put_together(
-    kind: type[BaseException], args: tuple[Any, ...], state: dict[str, Any], members: list[BaseException] | None
-) -> BaseException:
+def _put_together(parts: Parts, members: list[BaseException] | None) -> BaseException:
     """Make an error without its constructor, which may take other arguments than those it has kept."""
+    kind, args, state = parts
     base = _builtin(kind)
     error: BaseException
     if members is not None:
-        error = BaseExceptionGroup.__new__(kind, *args, members)  # type: ignore[type-var]
+        error = BaseExceptionGroup.__new__(kind, *args, members)  # type: ignore[type-var, call-arg]
     else:
         error = base.__new__(kind, *args)
         try:

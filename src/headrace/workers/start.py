@@ -127,7 +127,7 @@ def _forget_the_parent(threads: int | None) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115 (it stays open as long as the process lives)
+    sys.stdin = open(0, closefd=False)
     if threads is not None:
         os.environ.update(dict.fromkeys(THREADS, str(threads)))
 

@@ -68,7 +68,7 @@ def watch_process(number: int) -> int | None:
 
 
 def readable(descriptors: list[int], seconds: float | None) -> set[int]:
-    """Wait until one of the descriptors can be read or has come to its end, or the time is up; returns those that can."""
+    """Wait until some descriptors can be read or have come to their end, or the time is up; returns those."""
     poll = select.poll()
     for descriptor in descriptors:
         poll.register(descriptor, select.POLLIN)
