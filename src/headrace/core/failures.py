@@ -11,7 +11,14 @@ from headrace.core.errors import ArgumentError, KindError
 
 
 class _Skip:
-    """The one value of its kind."""
+    """What an ``on_error`` function returns to leave a record out.
+
+    >>> import headrace as hr
+    >>> def decide(error, record):
+    ...     return 0 if record < 2 else hr.SKIP
+    >>> hr.Stream([1, 2, 4]).map(lambda x: [][x], on_error=decide).list()
+    [0]
+    """
 
     def __repr__(self) -> str:
         return "SKIP"
@@ -36,6 +43,11 @@ class Failure:
         epoch: Of the read.
         position: Of the read, in the order of the step that failed.
         replaced: Whether another record was put in its place.
+
+    >>> import headrace as hr
+    >>> stream = hr.Dataset([4, 0]).map(lambda x: 8 // x).stream(on_error="skip")
+    >>> stream.list(), stream.errors[0].record, type(stream.errors[0].error).__name__
+    ([2], 1, 'ZeroDivisionError')
     """
 
     source: str
