@@ -34,6 +34,7 @@ from headrace.workers.work import Done, Failed, Place, Workers
 
 _MOST_RECORDS = 256  # records read together where they are handed out one by one
 _MOST_BATCHES = 16
+_SMALL = 1 << 18  # bytes
 _SHORT = 2e-4  # seconds: batches that take less are asked for together
 _WORTH_PREPARING = 1 << 15  # records: the order of fewer is made in less than a millisecond
 
@@ -212,7 +213,7 @@ class _CrossingCursor:
         """Ask for more together: of records as many as are few in memory, of batches where they are quickly made."""
         if not self._flow.node.batched:
             self._block = min(2 * self._block, items_that_fit(outcome.nbytes, self._block, _MOST_RECORDS))
-        elif outcome.seconds < _SHORT:
+        elif outcome.seconds < _SHORT and outcome.nbytes < _SMALL:
             self._block = min(2 * self._block, self._most_batches)
 
     def _admit(self, failures: Any) -> None:

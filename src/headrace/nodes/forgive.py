@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import sleep
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -21,6 +21,10 @@ from headrace.core.failures import SKIP, Failure, OnError, Retry
 from headrace.core.owning import owned
 from headrace.core.records import Records, concat
 from headrace.nodes.node import Context, Node
+
+
+_RAISED: Final = object()
+"""What was decided of a record: its error is raised."""
 
 
 class Parting(RecordError):
@@ -97,7 +101,8 @@ def settle(
         raise failed from error
     epoch, position = int(np.asarray(at.epochs).flat[0]), int(at.positions[0])
     key = (id(node), epoch, position)
-    if len(at.positions) == 1 and key in context.decided:
+    alone = len(at.positions) == 1
+    if alone and key in context.decided:
         return _given(context.decided[key], failed, error)
     if isinstance(policy, Retry):
         if id(node) not in context.retried:
@@ -105,12 +110,14 @@ def settle(
             if found:
                 return value
             error = value
-            if len(at.positions) > 1:
+            if not alone:
                 context.retried.add(id(node))  # in this read its single records were tried often enough
         policy = policy.then
     if policy == "raise":
+        if alone:
+            context.decided[key] = _RAISED  # asked for again in this read, it is not tried again
         raise failed from error
-    if len(at.positions) > 1:
+    if not alone:
         raise Parting(str(failed)) from error
     value = SKIP if policy == "skip" else _asked(policy, error, record, failed)
     context.decided[key] = value
@@ -119,6 +126,8 @@ def settle(
 
 
 def _given(value: Any, failed: RecordError, error: Exception) -> Any:
+    if value is _RAISED:
+        raise failed from error
     if value is SKIP:
         raise Skipped(f"{failed} (left out)") from error
     return owned(value)  # it may be written to, and asked for again

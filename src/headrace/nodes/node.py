@@ -49,11 +49,12 @@ class Context:
 
     def settle(self) -> list[Failure]:
         """Return the records that were left out since the last time, and forget what was decided of them."""
-        if not self.failures and not self.retried:
-            return []
+        if self.decided or self.retried:
+            self.decided.clear()
+            self.retried.clear()
+        if not self.failures:
+            return self.failures
         failures, self.failures = self.failures, []
-        self.decided.clear()
-        self.retried.clear()
         return failures
 
 

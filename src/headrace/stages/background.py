@@ -23,6 +23,7 @@ from headrace.workers.work import Desk, Failed, Place, Run, Workers
 
 _MOST_ITEMS = 256  # carried over together, where they are small
 _SHORT = 5e-4  # seconds: what takes less to make is carried over with more
+_SMALL = 1 << 18  # bytes: what is larger is carried over by itself
 _TOGETHER = 5e-3  # seconds that an item which is made waits for others
 
 
@@ -178,7 +179,7 @@ class BackgroundCursor:
         records = records_in(items[0]) * len(items) if items else 0
         self._running.handed_out(outcome, notes.laps, len(items), records)
         self._flow.ledger.admit(notes.failures, 1 << 62, None)
-        if outcome.seconds < _SHORT:
+        if outcome.seconds < _SHORT and outcome.nbytes < _SMALL and len(items) >= self._many:
             self._many = min(2 * self._many, _MOST_ITEMS)
         if notes.ended:
             self._stop()

@@ -20,6 +20,7 @@ from headrace.workers.running import Running
 from headrace.workers.work import Failed, Workers
 
 _SHORT = 5e-4  # seconds: jobs that take less are made of more items
+_SMALL = 1 << 18  # bytes: what is larger goes by itself
 _MOST_ITEMS = 64
 _SLOW_UPSTREAM = 5e-3  # seconds: items that come more slowly are not waited for together
 
@@ -106,7 +107,7 @@ class ParallelCursor:
         self._marks.forget(self._count)
         records = sum(map(records_in, made)) if made and not isinstance(made[0], str) else len(made)
         self._running.handed_out(outcome, notes.laps, len(made), records)
-        if outcome.seconds < _SHORT and len(made) >= self._chunk:
+        if outcome.seconds < _SHORT and outcome.nbytes < _SMALL and len(made) >= self._chunk:
             self._chunk = min(2 * self._chunk, self._most)
         if notes.failures:
             self._doing.ledger.admit(notes.failures, self._doing.max_errors, None)
