@@ -39,7 +39,7 @@ class Loader:
             the copies do.
         prefetch: How many batches are on their way to a GPU beside the one that is handed out.
 
-    Batches are as :meth:`Stream.torch` gives them, but dicts in the place of Batches, since frameworks look into
+    Batches are as ``Stream.torch`` gives them, but dicts in the place of Batches, since frameworks look into
     Python's own containers only.
 
     >>> from headrace import Dataset
