@@ -52,7 +52,7 @@ class Packed(NamedTuple):
 class Taken(NamedTuple):
     """A value taken apart: a pickle, and the arrays whose memory belongs to it, each in C order."""
 
-    header: memoryview
+    header: bytes
     parts: list[NDArray[Any]]
 
 
@@ -73,7 +73,7 @@ def take_apart(value: Any, to_worker: bool = False) -> Taken:
     plain: Exception | None = None
     try:
         taken = _plainly(value)
-        if not (to_worker and b"__main__" in bytes(taken.header)):
+        if not (to_worker and b"__main__" in taken.header):
             return taken
     except Exception as error:  # lambdas, classes that cannot be found by name: plain pickle refuses them
         plain = error
@@ -109,7 +109,7 @@ def layout(taken: Taken, start: int, root: Bytes | None) -> tuple[Packed, list[t
             copies.append((offset, part))
         spans.append((offset, part.nbytes))
     if len(taken.header) <= LONGEST:
-        return Packed(bytes(taken.header), None, tuple(spans)), copies, end
+        return Packed(taken.header, None, tuple(spans)), copies, end
     head = (_aligned(end), len(taken.header))
     copies.append((head[0], np.frombuffer(taken.header, np.uint8)))
     return Packed(b"", head, tuple(spans)), copies, sum(head)
@@ -163,10 +163,10 @@ def _plainly(value: Any) -> Taken:
     pickler = pickle.Pickler(file, 5, buffer_callback=parts.other)
     pickler.dispatch_table = {**copyreg.dispatch_table, **parts.reducers()}
     pickler.dump(value)
-    return Taken(file.getbuffer(), parts.arrays)
+    return Taken(file.getvalue(), parts.arrays)
 
 
 def _by_content(value: Any, settles: bool) -> Taken:
     parts, file = Parts(), io.BytesIO()
     AnyPickler(file, parts.reducers(), parts.other, settles).dump(value)
-    return Taken(file.getbuffer(), parts.arrays)
+    return Taken(file.getvalue(), parts.arrays)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import sys
 import tempfile
 from typing import Any
 
@@ -118,8 +119,12 @@ def find(array: NDArray[Any]) -> Map | None:
 
 
 def _mapped(fd: int, size: int, private: bool) -> Map:
+    access = mmap.ACCESS_COPY if private else mmap.ACCESS_WRITE
     try:
-        made = Map(fd, size, access=mmap.ACCESS_COPY if private else mmap.ACCESS_WRITE)
+        if sys.version_info >= (3, 13):
+            made = Map(fd, size, access=access, trackfd=False)
+        else:  # a map keeps a descriptor of its own
+            made = Map(fd, size, access=access)
     except BaseException:
         os.close(fd)
         raise
