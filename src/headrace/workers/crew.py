@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 import pickle
 import select
-import signal
-import sys
 import threading
 import time
 from collections import deque
@@ -17,10 +15,8 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from headrace.core.errors import WorkerError
-from headrace.workers.diary import Diary
-from headrace.workers.frames import Channel
-from headrace.workers.queue import Queue
-from headrace.workers.start import StartMethod, start_nursery
+from headrace.workers import deaths
+from headrace.workers.start import StartMethod, start
 from headrace.workers.system import readable
 
 GRACE = 0.5
@@ -56,7 +52,7 @@ class Crew:
 
     def __init__(self, count: int, method: StartMethod, threads: int | None) -> None:
         self.count = count
-        self.turn = threading.Condition(threading.Lock())
+        self.turn = threading.Condition()  # of a lock that signal handlers may take again
         """Held by whoever changes anything here; never while waiting for a worker."""
         self._program = os.getpid()
         self._readers: dict[int, Reader] = {}
@@ -66,27 +62,12 @@ class Crew:
         self._is_reading = self._is_torn = self._is_closed = False
         self._over: str | None = None  # why nothing more can come
         self._lost: tuple[int, float] | None = None  # a worker whose connection has ended, and until when that waits
-        self._nursery, self._control = start_nursery(method, threads)
-        self._channels: list[Channel] = []
-        self._diaries: list[Diary] = []
-        self._queue, readers_end = Queue.pair()
-        for index in range(count):
-            self._start(index, readers_end, threads)
-        readers_end.close()
+        self._staff = start(count, method, threads)
+        self._control, self._channels, self._queue = self._staff.control, self._staff.channels, self._staff.queue
         self._poll = select.poll()
         for channel in (self._control, *self._channels):
             self._poll.register(channel.fileno(), select.POLLIN)
         self._index_of = {channel.fileno(): index for index, channel in enumerate(self._channels)}
-
-    def _start(self, index: int, queue: Queue, threads: int | None) -> None:
-        here, there = Channel.pair()
-        diary = Diary.new()
-        settings = {"index": index, "count": self.count, "threads": threads, "argv": list(sys.argv)}
-        files = [there.fileno(), queue.fileno(), diary.descriptor]
-        self._control.send(pickle.dumps(("start", settings)), files)
-        there.close()
-        self._channels.append(here)
-        self._diaries.append(diary)
 
     # What is said to workers; whoever calls these holds the turn.
 
@@ -206,7 +187,7 @@ class Crew:
                 self._hear(self._index_of[descriptor])
         self._hear_nursery()
         if self._lost is not None and self._over is None and time.monotonic() > self._lost[1]:
-            self._bury(self._lost[0], "has closed its connection")
+            self._bury(self._lost[0], None)
         self._is_torn = False
 
     def _hear(self, worker: int) -> None:
@@ -236,24 +217,21 @@ class Crew:
                 )
             else:
                 self._hear(index)  # what it has said before it ended
-                self._bury(index, _how(code))
+                self._bury(index, code)
         if self._control.ended and self._over is None:
             self._over = (
-                f"the process {self._nursery.pid}, which starts and watches the workers, has ended, and they with it; "
-                f"what it had to say stands on the standard error stream"
+                f"the process {self._staff.nursery.pid}, which starts and watches the workers, has ended, and they "
+                f"with it; what it had to say stands on the standard error stream"
             )
 
-    def _bury(self, worker: int, how: str) -> None:
+    def _bury(self, worker: int, exit_code: int | None) -> None:
         """Note how a worker has ended; nothing more can come."""
-        diary = self._diaries[worker]
+        diary = self._staff.diaries[worker]
         number = diary.job
-        words = None
+        job = None
         if number is not None:
-            words = next(filter(None, (reader.job_words(number) for reader in self._readers.values())), None)
-        where = f"; it was here:\n{diary.crash}" if diary.crash else ""
-        busy = f" while it worked on {words}" if words else ""
-        process = self._numbers.get(worker, "unknown")
-        self._over = self._over or f"worker {worker} (process {process}) {how.format(busy=busy)}{where}"
+            job = next(filter(None, (reader.job_words(number) for reader in self._readers.values())), None)
+        self._over = self._over or deaths.words(worker, self._numbers.get(worker), exit_code, job, diary.crash)
 
     # The end.
 
@@ -264,38 +242,26 @@ class Crew:
                 return
             self._is_closed = True
             if self._program != os.getpid():
-                self._let_go()
+                self._staff.let_go()
                 return
+            self._hear_nursery()
             for channel in self._channels:
                 channel.hang_up()
-            self._control.send(pickle.dumps(("close", GRACE)))
+            if self._numbers:
+                self._control.send(pickle.dumps(("close", GRACE)))
+            else:  # there are no workers yet, or they have begun nothing: they end with their nursery
+                self._staff.nursery.kill()
             self.turn.notify_all()
         self._see_off()
         with self.turn:
             self.turn.wait_for(lambda: not self._is_reading, 1.0)
-            self._let_go()
+            self._staff.let_go()
 
     def _see_off(self) -> None:
         until = time.monotonic() + _PATIENCE
         while not self._control.ended and time.monotonic() < until:
             readable([self._control.fileno()], until - time.monotonic())
             self._control.receive()
-        if not self._nursery.wait(1.0 if self._control.ended else 0.0):
-            self._nursery.kill()
-            self._nursery.wait(_PATIENCE)
-
-    def _let_go(self) -> None:
-        for one in (*self._channels, self._control, self._queue, *self._diaries):
-            one.close()  # type: ignore[attr-defined]
-
-
-def _how(code: int) -> str:
-    """Return how a process ended, in words; ``{busy}`` stands for what it was doing."""
-    if code >= 0:
-        return f"ended with exit code {code}{{busy}}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    memory = "; the system may have run out of memory: fewer workers, or smaller batches, need less"
-    return f"was killed by {name}{{busy}}" + (memory if -code == signal.SIGKILL else "")
+        if not self._staff.nursery.wait(1.0 if self._control.ended else 0.0):
+            self._staff.nursery.kill()
+            self._staff.nursery.wait(_PATIENCE)

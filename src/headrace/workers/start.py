@@ -1,20 +1,26 @@
-"""How a nursery is started: as a fresh interpreter, or as a fork of this process."""
+"""How workers are started: by a nursery, which is a fresh interpreter or a fork of this process."""
 
 from __future__ import annotations
 
 import atexit
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
 import warnings
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
 from headrace.core.errors import WorkerError
-from headrace.workers import nursery
 from headrace.workers.child import serve
+from headrace.workers.diary import Diary
 from headrace.workers.frames import Channel
+from headrace.workers.nursery import interpreter_flags, path_of_imports
+from headrace.workers.nursery import main as be_nursery
+from headrace.workers.queue import Queue
 from headrace.workers.system import restore_signals
 
 StartMethod: TypeAlias = Literal["forkserver", "spawn", "fork"]
@@ -47,29 +53,82 @@ class Process(Protocol):
         ...
 
 
-def start_nursery(method: StartMethod, threads: int | None) -> tuple[Process, Channel]:
-    """Start a nursery; returns its process and this end of the channel to it.
+@dataclass
+class Staff:
+    """Processes that run, and the program's connections to them.
 
     Args:
-        method: ``forkserver`` and ``spawn`` for a fresh interpreter, which forks workers or starts further
-            interpreters; ``fork`` for a copy of this process.
+        nursery: The process that has started the workers.
+        control: The channel to it.
+        queue: Where jobs are put for whichever worker is free first.
+        channels: One to each worker.
+        diaries: What each worker writes down.
+    """
+
+    nursery: Process
+    control: Channel
+    queue: Queue
+    channels: list[Channel] = field(default_factory=list)
+    diaries: list[Diary] = field(default_factory=list)
+
+    def let_go(self) -> None:
+        """Close the connections."""
+        for channel in (*self.channels, self.control):
+            channel.close()
+        self.queue.close()
+        for diary in self.diaries:
+            diary.close()
+
+
+def start(count: int, method: StartMethod, threads: int | None) -> Staff:
+    """Start workers; does not wait until they run.
+
+    Args:
+        count: How many.
+        method: ``forkserver`` and ``spawn`` for a nursery in a fresh interpreter, which forks workers or starts further
+            interpreters; ``fork`` for one that is a copy of this process.
         threads: How many threads libraries for numbers may start in each worker; None leaves that to them.
 
     Raises:
-        WorkerError: The system did not start it; says why.
+        WorkerError: The system did not start them; says why.
     """
+    with ExitStack() as undo:
+        try:
+            here, there = Channel.pair()
+            undo.callback(here.close)
+            with closing(there):
+                nursery = _forked(here, there, threads) if method == "fork" else _fresh(there, method, threads)
+            undo.callback(_end, here, nursery)
+            writer, reader = Queue.pair()
+            undo.callback(writer.close)
+            staff = Staff(nursery, here, writer)
+            undo.callback(staff.let_go)
+            with closing(reader):
+                for index in range(count):
+                    _start_worker(staff, reader, {"index": index, "count": count, "threads": threads})
+        except OSError as error:
+            raise WorkerError(
+                f"worker processes could not be started: {error}; with few processes or open files left "
+                f"(ulimit -u, -n), use fewer workers, or Threads"
+            ) from error
+        undo.pop_all()
+    return staff
+
+
+def _start_worker(staff: Staff, queue: Queue, settings: dict[str, object]) -> None:
     here, there = Channel.pair()
-    try:
-        process = _forked(here, there, threads) if method == "fork" else _fresh(there, method, threads)
-    except OSError as error:
-        here.close()
-        raise WorkerError(
-            f"worker processes could not be started: {error}; with few processes or open files left (ulimit -u, -n), "
-            f"use fewer workers, or Threads"
-        ) from error
-    finally:
-        there.close()
-    return process, here
+    staff.channels.append(here)
+    with closing(there):
+        staff.diaries.append(Diary.new())
+        files = [there.fileno(), queue.fileno(), staff.diaries[-1].descriptor]
+        staff.control.send(pickle.dumps(("start", {**settings, "argv": list(sys.argv)})), files)
+
+
+def _end(control: Channel, nursery: Process) -> None:
+    """End a nursery that is not needed after all."""
+    control.close()
+    nursery.kill()
+    nursery.wait(5.0)
 
 
 def _fresh(control: Channel, method: StartMethod, threads: int | None) -> _Fresh:
@@ -79,7 +138,7 @@ def _fresh(control: Channel, method: StartMethod, threads: int | None) -> _Fresh
     given = f"{control.fileno()}, {os.getpid()}"
     serve_words = "headrace.workers.child.serve" if method == "forkserver" else "None"
     code = _FRESH.format(modules=modules, given=given, serve=serve_words)
-    command = [sys.executable, *nursery.interpreter_flags(), "-c", code, *nursery.path_of_imports()]
+    command = [sys.executable, *interpreter_flags(), "-c", code, *path_of_imports()]
     return _Fresh(
         subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[control.fileno()], env={**os.environ, **limits})
     )
@@ -115,7 +174,7 @@ def _forked(here: Channel, there: Channel, threads: int | None) -> _Forked:
     try:
         here.close()
         _forget_the_parent(threads)
-        nursery.main(there.fileno(), parent, serve)
+        be_nursery(there.fileno(), parent, serve)
     finally:
         os._exit(1)
 
