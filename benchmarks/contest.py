@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import statistics
 import subprocess
 from collections.abc import Callable
@@ -12,7 +14,12 @@ from typing import Any
 from benchmarks.loaders import LOADERS, ROOT, Entry
 from benchmarks.workloads import FOLDER, Data
 
-BASELINE = "numpy_loop"
+BASELINES = {"augment": "floor_augment"}  # of all others the plain NumPy loop
+
+
+def baseline(workload: str) -> str:
+    """Return the loader that the others of a workload are compared with."""
+    return BASELINES.get(workload, "numpy_loop")
 
 
 @dataclass
@@ -70,6 +77,7 @@ class Process:
                 stderr=errors,
                 text=True,
                 bufsize=1,
+                start_new_session=True,
             )
 
     def answer(self) -> dict[str, Any]:
@@ -90,7 +98,7 @@ class Process:
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:  # a library's threads that do not end
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)  # and the processes that they wait for
             self.process.wait()
         self.process.stdout.close()
 
@@ -105,6 +113,8 @@ def run(data: Data, names: list[str], rounds: int, patience: float, say: Callabl
     running: dict[str, Process] = {}
     try:
         for name in names:
+            if data.workload.name not in (*LOADERS[name].workloads, *LOADERS[name].absent):
+                continue
             outcome = Outcome(LOADERS[name], data.workload.records, data.size)
             outcomes[name] = outcome
             outcome.problem = _start(outcome, data, running)
@@ -123,7 +133,7 @@ def run(data: Data, names: list[str], rounds: int, patience: float, say: Callabl
                     outcome.problem = answer["error"]
                     continue
                 outcome.seconds[turn] = answer["seconds"] * outcome.records / answer["records"]
-                outcome.cut |= answer["records"] < outcome.records
+                outcome.cut |= answer["cut"]
                 outcome.cores.append(answer["cpu"] / answer["seconds"])
             say(f"  round {turn} of {rounds}")
     finally:
@@ -139,7 +149,7 @@ def _start(outcome: Outcome, data: Data, running: dict[str, Process]) -> str:
     """
     entry = outcome.entry
     if data.workload.name not in entry.workloads:
-        return entry.elsewhere
+        return entry.absent[data.workload.name]
     if entry.python is None:
         return f"not installed: there is no {entry.environment} (see benchmarks/README.md)"
     running[entry.name] = Process(entry, data)

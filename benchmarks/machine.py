@@ -19,6 +19,8 @@ PACKAGES = {
     "hf_numpy": ("datasets", "pyarrow"),
     "mosaic_mds": ("mosaicml-streaming",),
     "wds_tar": ("webdataset",),
+    "nodes_augment": ("torchdata",),
+    "spdl_augment": ("spdl-core",),
     "tf_slices": ("tensorflow-cpu",),
     "ffcv_beton": ("ffcv", "numpy", "torch"),
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks import contest, machine, making, report
 from benchmarks.figures import collect
-from benchmarks.loaders import LOADERS
+from benchmarks.loaders import LOADERS, OWN
 from benchmarks.workloads import FOLDER, QUICK, WORKLOADS, Data
 
 RESULTS = Path(__file__).parent / "results.md"
@@ -28,6 +28,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small data: under two minutes, figures mean little")
     parser.add_argument("--workload", choices=sorted(WORKLOADS), help="only this one, and none of our other figures")
     parser.add_argument("--loaders", help="only these, by name, separated by commas: " + ", ".join(LOADERS))
+    parser.add_argument("--own", action="store_true", help="only ours and the baselines: needs no other library")
     parser.add_argument("--rounds", type=int, help="timed epochs of each loader (default: 5; with --quick: 2)")
     parser.add_argument("--output", type=Path, help="where to write (default: results.md for a full run)")
     chosen = parser.parse_args(words)
@@ -46,8 +47,11 @@ BEGAN = time.perf_counter()
 
 def main() -> None:
     chosen = arguments()
-    names = [name for name in LOADERS if not chosen.loaders or name in [contest.BASELINE, *chosen.loaders.split(",")]]
-    whole = not (chosen.quick or chosen.workload or chosen.loaders)
+    names = OWN if chosen.own else list(LOADERS)
+    if chosen.loaders:
+        wanted = {"numpy_loop", *contest.BASELINES.values(), *chosen.loaders.split(",")}
+        names = [name for name in names if name in wanted]
+    whole = not (chosen.quick or chosen.workload or chosen.loaders or chosen.own)
     about = machine.describe()
     tables: list[str] = []
     goals: list[str] = []
@@ -61,7 +65,7 @@ def main() -> None:
             tables += report.table(workload, outcomes)
             goals += report.goals(workload, outcomes)
     figures: list[str] = []
-    if not chosen.workload and report.OURS in names:
+    if not chosen.workload and "headrace_store" in names:
         figures, more = collect.collect(chosen.quick, say)
         goals += more
     lines = ["# Results", "", *(f"* {line}" for line in about)]

@@ -12,7 +12,6 @@ import gc
 import importlib
 import json
 import os
-import resource
 import sys
 import time
 import traceback
@@ -22,7 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import checks
+from benchmarks import augmenting, checks, processes
 from benchmarks.workloads import Data, chosen
 
 LONGEST = 20.0  # seconds
@@ -39,20 +38,18 @@ class Loader(Protocol):
     def epoch(self, number: int) -> Iterator[Batch]:
         """Hand over every record once, shuffled; another order for each number.
 
-        A loader with an attribute ``ordered`` that is true copies everything in order, and is not asked for a shuffle.
+        A loader with an attribute ``ordered`` that is true copies everything in order, and is not asked for a shuffle;
+        one with an attribute ``floor`` that is true hands over labels only, for work that stays where it was done.
         """
         ...
-
-
-def cpu_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
 
 
 def check(loader: Loader, data: Data, number: int) -> dict[str, Any]:
     """Run one epoch and look at everything that it hands over."""
     if getattr(loader, "ordered", False):
         return {"reach": 0.0}
+    if data.workload.augmented:
+        return check_augmented(loader, data, number)
     expected = checks.Expected.of(data)
     labels_seen, total = [], 0
     for payload, labels in loader.epoch(number):
@@ -67,30 +64,56 @@ def check(loader: Loader, data: Data, number: int) -> dict[str, Any]:
     return {"reach": checks.reach(order), "digest": f"{data.digest:016x}"}
 
 
+def check_augmented(loader: Loader, data: Data, number: int) -> dict[str, Any]:
+    """The same for crops of images, whose bytes differ by epoch: each is looked for among those of its image."""
+    seen = augmenting.Seen(data)
+    floor = getattr(loader, "floor", False)
+    labels_seen = []
+    for payload, labels in loader.epoch(number):
+        if not floor:
+            seen.check(np.asarray(payload), labels)
+        labels_seen.append(labels.copy())
+    order = np.concatenate(labels_seen)
+    checks.check_permutation(order, data.workload.records, shuffled=not floor)
+    if not floor:
+        seen.check_variety()
+    return {"reach": 0.0 if floor else checks.reach(order)}
+
+
 def timed(loader: Loader, data: Data, number: int) -> dict[str, Any]:
     """Time one epoch, from asking for it to its end; check that it was a permutation, and its number of bytes.
 
-    An epoch that takes longer than ``LONGEST`` is left there; the check is then that no record came twice.
+    An epoch that takes longer than ``LONGEST`` is left there; the check is then that no record came twice. With worker
+    processes the clock starts late: when the workload's first ``lead_in`` batches are there, so that neither the start
+    of the workers counts, nor what a running iterator has made ahead in the meantime.
     """
     order = np.empty(data.workload.records, np.int64)
-    at = handed_over = 0
+    at = handed_over = untimed = 0
+    floor = getattr(loader, "floor", False)
+    lead_in = 0 if floor else data.workload.lead_in
     gc.collect()
-    cpu, start = cpu_seconds(), time.perf_counter()
+    cpu, start = processes.cpu_seconds(), time.perf_counter()
     for payload, labels in loader.epoch(number):
         size = len(labels)
         order[at : at + size] = labels
         at += size
         handed_over += payload.nbytes + labels.nbytes
+        lead_in -= 1
+        if lead_in == 0:
+            cpu, start, untimed = processes.cpu_seconds(), time.perf_counter(), at
         if time.perf_counter() - start > LONGEST:
             break
     seconds = time.perf_counter() - start
-    cpu = cpu_seconds() - cpu
-    if at < data.workload.records and seconds > LONGEST:
+    cpu = processes.cpu_seconds() - cpu
+    cut = at < data.workload.records and seconds > LONGEST
+    if cut:
         checks.check_distinct(order[:at])
     else:
-        checks.check_permutation(order[:at], data.workload.records, shuffled=not getattr(loader, "ordered", False))
-        checks.check_size(handed_over, data)
-    return {"seconds": seconds, "cpu": cpu, "records": at}
+        shuffled = not (floor or getattr(loader, "ordered", False))
+        checks.check_permutation(order[:at], data.workload.records, shuffled)
+        if not floor:
+            checks.check_size(handed_over, data)
+    return {"seconds": seconds, "cpu": cpu, "records": at - untimed, "cut": cut}
 
 
 def main(name: str, workload: str, size: str) -> None:

@@ -1,4 +1,4 @@
-"""The three workloads, and where their records lie."""
+"""The workloads, and where their records lie."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 FOLDER = Path(__file__).parent / ".data"
+CROPPED = (56, 56, 3)
 
 
 @dataclass(frozen=True)
 class Workload:
     """Records of one shape, and how many make a batch.
 
-    ``shape`` is that of one record without its label; None stands for a sequence whose length differs by record.
+    ``shape`` is that of one record without its label; None stands for a sequence whose length differs by record. With
+    ``augmented`` a function is applied to each record (see ``augmenting.py``); ``files`` names the workload whose files
+    are read, if it is another; ``lead_in`` counts the batches that are not timed.
     """
 
     name: str
@@ -27,6 +30,9 @@ class Workload:
     shape: tuple[int, ...] | None
     dtype: str
     quick: bool = False
+    augmented: bool = False
+    files: str = ""
+    lead_in: int = 0
 
     @property
     def ragged(self) -> bool:
@@ -38,12 +44,13 @@ class Workload:
 
     @property
     def folder(self) -> Path:
-        return FOLDER / ("quick" if self.quick else "full") / self.name
+        return FOLDER / ("quick" if self.quick else "full") / (self.files or self.name)
 
     @property
     def title(self) -> str:
         each = "int32 sequences (lognormal, mean 500)" if self.shape is None else f"{self.dtype} {list(self.shape)}"
-        return f"{self.name}: {self.records:,} records of {each} + label, batch {self.batch}"
+        then = f", cropped to {list(CROPPED)}, flipped, float32" if self.augmented else ""
+        return f"{self.name}: {self.records:,} records of {each} + label{then}, batch {self.batch}"
 
 
 WORKLOADS = {
@@ -52,13 +59,16 @@ WORKLOADS = {
         Workload("images", 50_000, 256, (64, 64, 3), "uint8"),
         Workload("table", 1_000_000, 1024, (32,), "float32"),
         Workload("ragged", 100_000, 64, None, "int32"),
+        Workload("augment", 50_000, 256, (64, 64, 3), "uint8", augmented=True, files="images", lead_in=24),
     )
 }
 QUICK = {
     "images": replace(WORKLOADS["images"], records=2_100, quick=True),
     "table": replace(WORKLOADS["table"], records=15_000, quick=True),
     "ragged": replace(WORKLOADS["ragged"], records=2_000, quick=True),
+    "augment": replace(WORKLOADS["augment"], records=2_100, quick=True, lead_in=4),
 }
+PLAIN = tuple(name for name, workload in WORKLOADS.items() if not workload.augmented)
 
 
 def chosen(name: str, size: str) -> Workload:
@@ -87,5 +97,7 @@ class Data:
     @property
     def size(self) -> int:
         """Bytes that one epoch must hand over: all records and labels, without any padding."""
+        if self.workload.augmented:
+            return self.workload.records * (4 * math.prod(CROPPED) + 8)
         names = ["values", "label"] if self.workload.ragged else ["payload", "label"]
         return sum(self.column(name).nbytes for name in names)

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import ast
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+from benchmarks.workloads import PLAIN
 
 ROOT = Path(__file__).parents[2]
 Kind = Literal["baseline", "ours", "peer", "by hand"]
@@ -28,8 +31,8 @@ class Entry:
     title: str
     kind: Kind
     environment: str | None = None  # a virtual environment of its own, beside the one that runs all others
-    workloads: tuple[str, ...] = ("images", "table", "ragged")
-    elsewhere: str = ""  # why not the other workloads
+    workloads: tuple[str, ...] = PLAIN
+    absent: Mapping[str, str] = field(default_factory=dict)  # why not, of workloads in whose tables it is missed
 
     @property
     def note(self) -> str:
@@ -46,12 +49,15 @@ class Entry:
         return str(own) if own.exists() else None
 
 
+AUGMENT = ("augment",)
 LOADERS = {
     each.name: each
     for each in (
         Entry("memcpy", "memcpy of the same bytes, in order", "baseline"),
         Entry("numpy_loop", "plain NumPy loop", "baseline"),
         Entry("headrace_store", "Headrace", "ours"),
+        Entry("headrace_threads", "Headrace, 2 threads", "ours"),
+        Entry("headrace_auto", 'Headrace, `workers="auto"`', "ours"),
         Entry("torch_records", "torch DataLoader, record by record", "peer"),
         Entry("torch_batches", "torch DataLoader, `__getitems__` by hand", "by hand"),
         Entry("grain_map", "Grain", "peer"),
@@ -66,7 +72,23 @@ LOADERS = {
             "peer",
             environment=".venv-bench-ffcv",
             workloads=("images", "table"),
-            elsewhere="its fields have one shape for all records, or pad to the longest of the whole dataset",
+            absent={"ragged": "its fields have one shape for all records, or pad to the longest of the whole dataset"},
         ),
+        Entry("floor_augment", "two processes, the function alone", "baseline", workloads=AUGMENT),
+        Entry("headrace_augment", "Headrace, `map`", "ours", workloads=AUGMENT),
+        Entry("headrace_augment_batches", "Headrace, `map_batches`", "ours", workloads=AUGMENT),
+        Entry("torch_augment", "torch DataLoader", "peer", workloads=AUGMENT),
+        Entry(
+            "torch_augment_batches",
+            "torch DataLoader, `__getitems__` for columns by hand",
+            "by hand",
+            workloads=AUGMENT,
+        ),
+        Entry("grain_augment", "Grain", "peer", workloads=AUGMENT),
+        Entry("mosaic_augment", "MosaicML streaming", "peer", workloads=AUGMENT),
+        Entry("nodes_augment", "torchdata nodes", "peer", workloads=AUGMENT),
+        Entry("spdl_augment", "SPDL", "peer", workloads=AUGMENT),
+        Entry("hf_augment", "HF datasets", "peer", workloads=AUGMENT),
     )
 }
+OWN = [name for name, entry in LOADERS.items() if entry.kind in ("baseline", "ours")]

@@ -18,7 +18,7 @@ VERSION = "1.0"
 
 def fetch(data: Data) -> hr.Dataset:
     """Return the workload's records from a store, which is written if they are not in it yet."""
-    name = data.workload.name
+    name = data.workload.folder.name
     store = hr.Store(data.workload.folder / "headrace")
     if name not in store.ids():
         store.submit(hr.Dataset(payload=payload(data), label=data.column("label")), name, VERSION)

@@ -36,7 +36,7 @@ def make(data: Data) -> Any:
     if data.workload.ragged:
         sequences = pa.ListArray.from_arrays(data.column("offsets").astype(np.int32), data.column("values"))
         return datasets.Dataset(pa.table({"payload": sequences, "label": labels}))
-    if data.workload.name == "images":
+    if data.workload.shape is not None and len(data.workload.shape) == 3:
         kind: Any = datasets.Array3D(data.workload.shape, data.workload.dtype)
     else:
         assert data.workload.shape is not None

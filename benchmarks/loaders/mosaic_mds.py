@@ -30,6 +30,8 @@ if torch.version.cuda is None and "+" not in importlib.metadata.version("torchvi
 from streaming import MDSWriter, StreamingDataLoader, StreamingDataset
 from streaming.base.util import clean_stale_shared_memory
 
+__all__ = ["Loader", "StreamingDataset", "clean_stale_shared_memory", "write"]
+
 
 def write(data: Data, folder: Path) -> None:
     """Write the shards; their index is written last."""

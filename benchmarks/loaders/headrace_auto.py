@@ -1,0 +1,19 @@
+"""The same chain, left to itself: `.stream(workers="auto")`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from benchmarks.loaders.headrace_store import batches, fetch
+from benchmarks.worker import Batch
+from benchmarks.workloads import Data
+
+
+class Loader:
+    def __init__(self, data: Data) -> None:
+        self.data = data
+        self.records = fetch(data)
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        for batch in batches(self.records, self.data, number).stream(workers="auto"):
+            yield batch["payload"], batch["label"]
