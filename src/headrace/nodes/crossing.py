@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -136,6 +137,8 @@ class _CrossingCursor:
         self._running: Running | None = None
         self._block = 1
         self._names: Any = None
+        self._error: BaseException | None = None  # of the step behind those ahead
+        self._barren = 0  # steps in a row that were left out
         self._closed = False
         self._enter(first_epoch, 0, 0)
         if state is None:
@@ -170,17 +173,37 @@ class _CrossingCursor:
                 self._fetch()
             item = ahead.popleft()
             if item is SKIP:
-                self._step += self._flow.lane[1]
+                self._leave_out()
                 continue
             if self._flow.node.batched:
                 self._check_alike(item)
             self._step += self._flow.lane[1]  # only now: what failed can be tried again
+            self._barren = 0
             return item
+
+    def _leave_out(self) -> None:
+        """Go past a step that a policy leaves out.
+
+        Raises:
+            OrderError: All of an epoch were, and there is no end.
+        """
+        self._barren += 1
+        if self._end is None and self._barren * self._flow.lane[1] >= (self._flow.node.length or math.inf):
+            self._restart()
+            raise OrderError(
+                f"all records of an epoch were left out by on_error, so streaming {self._flow.node.words()} for ever "
+                "would never end; what failed is listed in stream.errors"
+            )
+        self._step += self._flow.lane[1]
 
     def _fetch(self) -> None:
         """Wait for the next items."""
         if self._closed:
             raise StopIteration
+        if self._error is not None:
+            error = self._error
+            self._restart()
+            raise error
         if self._running is None:
             self._running = self._opened()
         try:
@@ -197,11 +220,10 @@ class _CrossingCursor:
             self._restart()
             raise outcome.error
         items, notes = outcome.value, outcome.notes
-        self._enter(job.epoch, job.base, job.step)
+        if job.many:
+            self._enter(job.epoch, job.base, job.step)
         self._ahead.extend(items)
-        if len(items) < job.many:  # the next one fails: in its turn it is asked for by itself
-            done = len(items)
-            self._running.first(job._replace(step=job.step + done * job.stride, many=1))
+        self._error = None if notes.error is None else notes.error.error
         records = sum(map(records_in, items)) if self._flow.node.batched else len(items)
         self._running.handed_out(outcome, notes.laps, len(items), records)
         if len(items) >= self._block:
@@ -232,7 +254,9 @@ class _CrossingCursor:
             self._most_batches = 1
         work = Reading(flow.node, flow.on_error)
         jobs = self._jobs(self._epoch, self._base, self._step)
-        return Running(flow.workers, work, jobs, flow.prefetch, flow.copy, flow.ledger, flow.length())
+        bounded = flow.node.batched and flow.prefetch.batches is not None
+        weigh = (lambda: self._block) if bounded else None
+        return Running(flow.workers, work, jobs, flow.prefetch, flow.copy, flow.ledger, flow.length(), weigh)
 
     def _jobs(self, epoch: int, base: int, step: int) -> Iterator[Job]:
         """Give all that is left to do."""
@@ -268,6 +292,7 @@ class _CrossingCursor:
     def _restart(self) -> None:
         """Let go of what is in hand; the next call begins again where this one began."""
         self._ahead.clear()
+        self._error = None
         self._block = 1
         running, self._running = self._running, None
         if running is not None:

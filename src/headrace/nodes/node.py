@@ -53,7 +53,7 @@ class Context:
             self.decided.clear()
             self.retried.clear()
         if not self.failures:
-            return self.failures
+            return []
         failures, self.failures = self.failures, []
         return failures
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from headrace.core.address import At
-from headrace.core.errors import RecordError
+from headrace.core.errors import HeadraceError, RecordError
 from headrace.core.failures import SKIP, Failure, OnError
 from headrace.core.meter import Clock, Laps
 from headrace.nodes.batched import Batched
@@ -17,6 +17,7 @@ from headrace.nodes.node import Context, Node
 from headrace.nodes.show import chain
 from headrace.nodes.stamps import leaves
 from headrace.nodes.topology import Topology
+from headrace.workers.carried import Carried, released
 from headrace.workers.work import Desk, Place, Run
 
 
@@ -37,12 +38,26 @@ class Job(NamedTuple):
     many: int
     stride: int = 1
 
+    def __repr__(self) -> str:  # as messages call it
+        if not self.many:
+            return f"the order of epoch {self.epoch}"
+        last = self.step + (self.many - 1) * self.stride
+        steps = f"step {last}" if self.many == 1 else f"steps {self.step} to {last}"
+        return f"{steps} of epoch {self.epoch}"
+
 
 class Notes(NamedTuple):
-    """What is said beside the items: how long each stage took, and which records failed."""
+    """What is said beside the items.
+
+    Args:
+        laps: How long each stage took.
+        failures: Which records were left out or replaced.
+        error: What the step behind the items raised, to be raised when these are handed out; None where none did.
+    """
 
     laps: Laps
     failures: list[Failure]
+    error: Carried | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +65,7 @@ class Reading:
     """The items of a node by their numbers.
 
     A job's value is a list of items, ``SKIP`` in the place of one that a policy leaves out. It is shorter than asked
-    for where the next one fails, which is found out when that one is asked for by itself.
+    for where the next one fails; the notes hold that error.
 
     Args:
         node: What is read, as it is dealt out from position 0 on.
@@ -91,28 +106,27 @@ class _Reader:
             self._base = base
             self._node = self._work.node if base == 0 else Topology.of(self._work.node).rebased(base)
         try:
-            items = self._items(epoch, step, count, stride)
-        except (GeneratorExit, StopIteration) as error:  # in the caller's loop these would look like its end
-            raise RecordError(
-                f"{self._work.words()} failed at step {step} of epoch {epoch}: a function raised "
-                f"{type(error).__name__}, which ends a loop quietly; raise another error"
-            ) from error
-        context = self._context
-        return items, Notes(context.clock.take() if context.clock is not None else {}, context.settle())
+            items, error = self._items(epoch, step, count, stride)
+        finally:
+            failures = self._context.settle()
+            for one in failures:
+                released(one.error)  # else each would keep the batch that it was raised in
+        clock = self._context.clock
+        return items, Notes({} if clock is None else clock.take(), failures, error)
 
-    def _items(self, epoch: int, step: int, count: int, stride: int) -> list[Any]:
+    def _items(self, epoch: int, step: int, count: int, stride: int) -> tuple[list[Any], Carried | None]:
         node = self._node
         if count == 1:
-            return [self._item(node, epoch, step)]
+            return [self._item(node, epoch, step)], None
         if not count:
             node.ids(At(np.zeros(1, np.int64), epoch))  # orders of an epoch are made when they are first looked at
-            return []
+            return [], None
         steps = range(step, step + count * stride, stride)
         if node.batched:
             return self._one_by_one(node, epoch, steps)
         try:
-            return node.read(At(np.array(steps, np.int64), epoch), self._context).rows()
-        except RecordError:
+            return node.read(At(np.array(steps, np.int64), epoch), self._context).rows(), None
+        except (HeadraceError, GeneratorExit):
             return self._one_by_one(node, epoch, steps)
 
     def _item(self, node: Node, epoch: int, step: int) -> Any:
@@ -122,15 +136,20 @@ class _Reader:
             return node.read(At(np.array([step], np.int64), epoch), self._context).rows()[0]
         except Skipped:
             return SKIP
+        except (GeneratorExit, StopIteration) as error:  # in the caller's loop these would look like its end
+            raise RecordError(
+                f"{self._work.words()} failed at step {step} of epoch {epoch}: a function raised "
+                f"{type(error).__name__}, which ends a loop quietly; raise another error"
+            ) from error
 
-    def _one_by_one(self, node: Node, epoch: int, steps: range) -> list[Any]:
-        """Read up to the first step that fails; that one is raised where it is the first of all."""
+    def _one_by_one(self, node: Node, epoch: int, steps: range) -> tuple[list[Any], Carried | None]:
+        """Read up to the first step that fails; its error is raised at once where it is the first of all."""
         items: list[Any] = []
         for step in steps:
             try:
                 items.append(self._item(node, epoch, step))
-            except Exception:
+            except Exception as error:
                 if not items:
                     raise
-                break
-        return items
+                return items, Carried(error)
+        return items, None

@@ -12,6 +12,7 @@ from headrace.core.callables import failure, name_of
 from headrace.core.errors import RecordError
 from headrace.core.failures import SKIP, Failure, OnError, Retry
 from headrace.core.meter import Laps
+from headrace.workers.carried import Carried, released
 from headrace.workers.work import Desk, Place, Run
 
 
@@ -26,12 +27,23 @@ class Job(NamedTuple):
     number: int
     items: list[Any]
 
+    def __repr__(self) -> str:  # as messages call it
+        last = self.number + len(self.items) - 1
+        return f"item {last}" if last == self.number else f"items {self.number} to {last}"
+
 
 class Notes(NamedTuple):
-    """What is said beside the items: how long the function took, and which items failed."""
+    """What is said beside the items.
+
+    Args:
+        laps: How long the function took.
+        failures: Which items were left out or replaced.
+        error: What the item behind them raised, to be raised when these are handed out; None where none did.
+    """
 
     laps: Laps
     failures: list[Failure]
+    error: Carried | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +51,7 @@ class Applying:
     """A function applied to items.
 
     A job's value is a list of what was made, ``SKIP`` in the place of an item that a policy leaves out. It is shorter
-    than the items where the next one fails, which is found out when that one is asked for by itself.
+    than the items where the next one fails; the notes hold that error.
 
     Args:
         function: The user's.
@@ -90,16 +102,20 @@ class _Applier:
     def __call__(self, job: Job) -> tuple[list[Any], Notes]:
         began = perf_counter()
         made: list[Any] = []
+        behind: Carried | None = None
         for number, item in enumerate(job.items, job.number):
             try:
                 made.append(self._one(number, item))
-            except Exception:
+            except BaseException as error:
                 if not made:
                     raise
+                behind = Carried(error)
                 break
         failures, self._failures = self._failures, []
+        for failure in failures:
+            released(failure.error)
         seconds = perf_counter() - began
-        return made, Notes({self._work.step: ("map", 1, len(made), seconds, 0)}, failures)
+        return made, Notes({self._work.step: ("map", 1, len(made), seconds, 0)}, failures, behind)
 
     def _one(self, number: int, item: Any) -> Any:
         try:

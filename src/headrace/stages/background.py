@@ -27,6 +27,19 @@ _SMALL = 1 << 18  # bytes: what is larger is carried over by itself
 _TOGETHER = 5e-3  # seconds that an item which is made waits for others
 
 
+class Job(NamedTuple):
+    """The next items.
+
+    Args:
+        many: How many at most.
+    """
+
+    many: int
+
+    def __repr__(self) -> str:  # as messages call it
+        return "the next items"
+
+
 class Notes(NamedTuple):
     """What is said beside the items.
 
@@ -81,13 +94,13 @@ class _Producer:
         self._words = chain(work.flow)
         self._told: dict[int, int] = {}
 
-    def __call__(self, many: int) -> tuple[list[Any], Notes]:
+    def __call__(self, job: Job) -> tuple[list[Any], Notes]:
         began = perf_counter()
         if self._marks is None:
             self._marks = Marks(self._work.flow, self._work.state, self._work.epoch, self._work.number)
         items: list[Any] = []
         ended = False
-        while len(items) < many and (not items or perf_counter() - began < _TOGETHER):
+        while len(items) < job.many and (not items or perf_counter() - began < _TOGETHER):
             try:
                 items.append(self._marks.draw())
             except StopIteration:
@@ -189,9 +202,9 @@ class BackgroundCursor:
         work = Producing(flow.upstream, self._begin, self._epoch, self._marks[0][0])
         return Running(flow.workers, work, self._jobs(), flow.prefetch, flow.copy, flow.ledger)
 
-    def _jobs(self) -> Iterator[int]:
+    def _jobs(self) -> Iterator[Job]:
         for _ in repeat(None):
-            yield self._many
+            yield Job(self._many)
 
     def state(self) -> State:
         marks = self._marks

@@ -69,6 +69,7 @@ class ParallelCursor:
         self._ahead: deque[Any] = deque()
         self._running: Running | None = None
         self._chunk = 1
+        self._error: BaseException | None = None  # of the item behind those ahead
         self._last: State | None = None  # the place where it was closed
 
     def __iter__(self) -> Self:
@@ -86,6 +87,10 @@ class ParallelCursor:
     def _fetch(self) -> None:
         if self._last is not None:
             raise StopIteration
+        if self._error is not None:
+            error, self._error = self._error, None
+            self._count += 1  # whoever goes on, goes on with the next item
+            raise error
         if self._running is None:
             self._running = self._opened()
         try:
@@ -95,22 +100,23 @@ class ParallelCursor:
             raise
         if isinstance(outcome, Failed):
             if job is not None:
-                self._count += 1  # whoever goes on, goes on with the next item
+                self._count += 1
             raise outcome.error
         made, notes = outcome.value, outcome.notes
         self._ahead.extend(made)
-        if len(made) < len(job.items):  # the next one fails: in its turn it is asked for by itself
-            rest = job.items[len(made) :]
-            if len(rest) > 1:
-                self._running.first(Job(job.number + len(made) + 1, rest[1:]))
-            self._running.first(Job(job.number + len(made), rest[:1]))
+        if notes.error is not None:
+            self._error = notes.error.error
+            done = len(made) + 1
+            if done < len(job.items):
+                self._running.first(Job(job.number + done, job.items[done:]))
         self._marks.forget(self._count)
         records = sum(map(records_in, made)) if made and not isinstance(made[0], str) else len(made)
         self._running.handed_out(outcome, notes.laps, len(made), records)
         if outcome.seconds < _SHORT and outcome.nbytes < _SMALL and len(made) >= self._chunk:
             self._chunk = min(2 * self._chunk, self._most)
         if notes.failures:
-            self._doing.ledger.admit(notes.failures, self._doing.max_errors, None)
+            ledger = self._doing.ledger
+            ledger.admit(notes.failures, self._doing.max_errors, ledger.meter.delivered)  # of items, not of their rows
 
     def _opened(self) -> Running:
         """Start the workers."""
@@ -120,7 +126,9 @@ class ParallelCursor:
         # a bound that the user gave is one of items, whatever number of them goes out together
         self._most = _MOST_ITEMS if doing.prefetch.batches is None else max(1, depth // (2 * max(size, 1)))
         self._most = self._most if size else 1
-        return Running(doing.workers, self._work, self._jobs(), doing.prefetch, doing.copy, doing.ledger)
+        weigh = None if doing.prefetch.batches is None else lambda: self._chunk
+        jobs = self._jobs()
+        return Running(doing.workers, self._work, jobs, doing.prefetch, doing.copy, doing.ledger, weigh=weigh)
 
     def _jobs(self) -> Iterator[Job]:
         """Draw items, as many together as is worth it."""
