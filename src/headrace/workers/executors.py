@@ -18,6 +18,7 @@ import cloudpickle
 
 from headrace.core.errors import ArgumentError, WorkerError
 from headrace.workers.inline import answer
+from headrace.workers.remote import Report, capture, revive
 from headrace.workers.work import Desk, Done, Failed, Run, Work
 
 _KEPT = 8  # pipelines that a worker thread remembers
@@ -167,13 +168,21 @@ def _shares_memory(executor: Any) -> bool:
 
 
 def _checked(outcome: Any) -> Done | Failed:
-    if isinstance(outcome, bytes):
-        outcome = cloudpickle.loads(outcome)
+    if isinstance(outcome, _Far):
+        return Failed(revive(outcome.report), outcome.seconds)
     if not isinstance(outcome, Done | Failed):
         raise WorkerError(f"the executor returned {outcome!r:.200}, where a job's outcome was expected")
     return outcome
 
 
-def _sent(outcome: Done | Failed) -> Any:
-    """Return an outcome so that it arrives, whatever the executor pickles with."""
-    return outcome
+def _sent(outcome: Done | Failed) -> Done | _Far:
+    """Return an outcome in a form that can be pickled, an error with its causes and where it was raised."""
+    return outcome if isinstance(outcome, Done) else _Far(capture(outcome.error, 0), outcome.seconds)
+
+
+@dataclass(frozen=True)
+class _Far:
+    """An error on its way."""
+
+    report: Report
+    seconds: float
