@@ -199,7 +199,7 @@ class BackgroundCursor:
 
     def _opened(self) -> Running:
         flow = self._flow
-        work = Producing(flow.upstream, self._begin, self._epoch, self._marks[0][0])
+        work = Producing(flow.upstream, self._begin, self._epoch, self._count)
         return Running(flow.workers, work, self._jobs(), flow.prefetch, flow.copy, flow.ledger)
 
     def _jobs(self) -> Iterator[Job]:
