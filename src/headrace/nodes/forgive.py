@@ -22,7 +22,6 @@ from headrace.core.owning import owned
 from headrace.core.records import Records, concat
 from headrace.nodes.node import Context, Node
 
-
 _RAISED: Final = object()
 """What was decided of a record: its error is raised."""
 

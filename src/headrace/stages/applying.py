@@ -112,8 +112,8 @@ class _Applier:
                 behind = Carried(error)
                 break
         failures, self._failures = self._failures, []
-        for failure in failures:
-            released(failure.error)
+        for one in failures:
+            released(one.error)  # else each would keep what it was raised in
         seconds = perf_counter() - began
         return made, Notes({self._work.step: ("map", 1, len(made), seconds, 0)}, failures, behind)
 

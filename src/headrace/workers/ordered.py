@@ -7,7 +7,7 @@ the result, so a consumer that pauses stops the producers.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 from headrace.workers.prefetch import Prefetch
@@ -23,6 +23,7 @@ class Ordered:
         pool: Who does them.
         jobs: What there is to do; drawn from only as far as the bounds allow.
         prefetch: The bounds. A pool that runs nothing by itself is never ahead.
+        weigh: Says how many items the next job will be, at most; then the bound is one of items and not of jobs.
 
     >>> from headrace.workers.inline import InlinePool
     >>> from headrace.workers.work import Desk
@@ -31,13 +32,18 @@ class Ordered:
     [(1, 10), (2, 20), (3, 30)]
     """
 
-    __slots__ = ("_hand", "_jobs", "_largest", "_old", "_pool", "_prefetch", "ready")
+    __slots__ = ("_hand", "_items", "_jobs", "_largest", "_old", "_out", "_pool", "_prefetch", "_weigh", "ready")
 
-    def __init__(self, pool: Pool, jobs: Iterator[Any], prefetch: Prefetch) -> None:
+    def __init__(
+        self, pool: Pool, jobs: Iterator[Any], prefetch: Prefetch, weigh: Callable[[], int] | None = None
+    ) -> None:
         self._pool = pool
         self._jobs: Iterator[Any] | None = jobs
         self._prefetch = prefetch
-        self._hand: deque[tuple[Any, Ticket, Pool]] = deque()
+        self._weigh = _one if weigh is None else weigh
+        self._hand: deque[tuple[Any, Ticket, Pool, int]] = deque()
+        self._items = 0  # in hand
+        self._out = 0  # of the result that was handed out last, those that wait for their turn
         self._old: Pool | None = None
         self._largest = 0
         self.ready = 0
@@ -47,25 +53,29 @@ class Ordered:
         return self
 
     def __next__(self) -> tuple[Any, Done | Failed]:
+        self._out = 0
         self._fill()
         hand = self._hand
         if not hand:
             raise StopIteration
         self.ready = int(hand[0][1].ready())
-        job, ticket, pool = hand.popleft()
+        job, ticket, _, items = hand.popleft()
+        self._items -= items
+        self._out = max(0, items - 1)
         outcome = ticket.result()
         if self._old is not None and (not hand or hand[0][2] is not self._old):
             self._old.close()
             self._old = None
         if type(outcome) is Done:
             self._largest = max(self._largest, outcome.nbytes)
-        if pool.size:
+        if self._pool.size:
             self._fill()  # the workers go on while the consumer works
         return job, outcome
 
     def _fill(self) -> None:
         hand, pool = self._hand, self._pool
-        while self._jobs is not None and len(hand) < self._room():
+        while self._jobs is not None and self._has_room():
+            items = self._weigh()
             try:
                 job = next(self._jobs)
             except StopIteration:
@@ -73,23 +83,25 @@ class Ordered:
                 return
             except Exception as error:
                 self._jobs = None
-                hand.append((None, _Broken(error), pool))
+                hand.append((None, _Broken(error), pool, 0))
                 return
-            hand.append((job, pool.submit(job), pool))
+            hand.append((job, pool.submit(job), pool, items))
+            self._items += items
 
-    def _room(self) -> int:
-        """Return how many jobs may be in hand now."""
-        size = self._pool.size
-        if not size:
-            return 1
-        depth = self._prefetch.depth(size)
-        if not self._largest:
-            return min(depth, size)  # until it is known how large a result is
-        return max(1, min(depth, self._prefetch.nbytes // self._largest))
+    def _has_room(self) -> bool:
+        """Say whether one more job may be in hand now."""
+        jobs, size = len(self._hand) + (self._out > 0), self._pool.size
+        if not jobs:
+            return True
+        if not size or (not self._largest and jobs >= size):  # until it is known how large a result is
+            return False
+        if (jobs + 1) * self._largest > self._prefetch.nbytes:
+            return False
+        return self._items + self._out + self._weigh() <= self._prefetch.depth(size)
 
     def first(self, job: Any) -> None:
         """Hand in a job whose result comes next, before those that are in hand."""
-        self._hand.appendleft((job, self._pool.submit(job), self._pool))
+        self._hand.appendleft((job, self._pool.submit(job), self._pool, 0))
 
     def replace(self, pool: Pool) -> None:
         """Give all further jobs to another pool; the one before is closed when its last result was handed out."""
@@ -107,6 +119,10 @@ class Ordered:
         self._pool.close()
         if self._old is not None:
             self._old.close()
+
+
+def _one() -> int:
+    return 1
 
 
 class _Broken:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import Any
 
@@ -28,6 +28,7 @@ class Running:
         copy: Whether values are owned.
         ledger: Where is kept what is measured.
         left: How many items there are at most; None where that is not known.
+        weigh: Says how many items the next job will be, where prefetch bounds these and not jobs.
 
     Raises:
         WorkerError: They cannot be started, or not be given the work.
@@ -42,6 +43,7 @@ class Running:
         copy: bool,
         ledger: Ledger,
         left: int | None = None,
+        weigh: Callable[[], int] | None = None,
     ) -> None:
         self._work = work
         self._prefetch = prefetch
@@ -51,7 +53,7 @@ class Running:
         self._tuner: Tuner | None = None
         if isinstance(workers, Auto):
             self._tuner = Tuner(prefetch, cores(), left, workers.processes)
-        self._results = Ordered(self._open(workers), jobs, prefetch)
+        self._results = Ordered(self._open(workers), jobs, prefetch, weigh)
 
     def _open(self, workers: Workers) -> Any:
         meter = self._ledger.meter
