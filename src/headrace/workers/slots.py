@@ -68,6 +68,7 @@ class _Slot:
     is_new: bool = False  # its reader does not have it yet
     used: int = 0
     refused: int = 0
+    end: int = 0  # of the value that lies in it
     made: list[tuple[object, int, int]] = field(default_factory=list)
 
     def renew(self, size: int) -> None:
@@ -177,6 +178,7 @@ class Outbox:
         if one.segment is None:
             return packed, None
         codec.write(copies, one.segment.root)
+        one.end = max(end, one.used)
         sent, one.is_new = one.is_new, False
         return packed, one.segment if sent else None
 
@@ -196,7 +198,7 @@ class Outbox:
         before, self._held = one.segment, self._held + 1
         one.renew(before.size)
         assert one.segment is not None
-        one.segment.root[:] = before.root
+        one.segment.root[: one.end] = before.root[: one.end]
         one.is_new = False
         return one.segment
 
