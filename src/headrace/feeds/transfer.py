@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Literal, Protocol, TypeAlias
 
 from headrace.core.errors import ArgumentError
@@ -89,15 +90,15 @@ class Cuda:
         self._cuda = torch_for("a copy to a GPU").cuda
         self._device = device
         self._pin = pin
-        self._stream = self._cuda.Stream(device)
+        self._stream = _copying(device)
 
     def send(self, tensor: Any) -> Any:
         if tensor.device == self._device:
             return tensor
         if tensor.device.type != "cpu":  # from another device: ordered by torch behind what made it there
             return tensor.to(self._device)
-        source = pinned(tensor) if self._pin else tensor
-        with self._cuda.stream(self._stream):
+        with self._cuda.stream(self._stream):  # this makes the device the current one, too
+            source = pinned(tensor) if self._pin else tensor
             return source.to(self._device, non_blocking=self._pin)
 
     def mark(self) -> Any:
@@ -108,6 +109,16 @@ class Cuda:
         consumer.wait_event(mark)
         for tensor in tensors:
             tensor.record_stream(consumer)
+
+
+@cache
+def _copying(device: Any) -> Any:
+    """Return the stream on which copies to a device run: one for all iterations.
+
+    The allocator keeps the memory that was freed on a stream for that stream, so a new one for each epoch would leave
+    some behind in each.
+    """
+    return torch_for("a copy to a GPU").cuda.Stream(device)
 
 
 def pinned(tensor: Any) -> Any:
