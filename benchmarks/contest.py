@@ -14,7 +14,11 @@ from typing import Any
 from benchmarks.loaders import LOADERS, ROOT, Entry
 from benchmarks.workloads import FOLDER, Data
 
-BASELINES = {"augment": "floor_augment"}  # of all others the plain NumPy loop
+BASELINES = {
+    "augment": "floor_augment",
+    "transport": "carry_inline",
+    "made": "carry_inline",
+}  # of all others the plain NumPy loop
 
 
 def baseline(workload: str) -> str:

@@ -21,6 +21,7 @@ PACKAGES = {
     "wds_tar": ("webdataset",),
     "nodes_augment": ("torchdata",),
     "spdl_augment": ("spdl-core",),
+    "pescador_zmq": ("pescador", "pyzmq"),
     "tf_slices": ("tensorflow-cpu",),
     "ffcv_beton": ("ffcv", "numpy", "torch"),
 }

@@ -18,7 +18,7 @@ def make(data: Data) -> None:
     """Make the records, unless they are there; the file that says that they are is written last."""
     workload = data.workload
     done = workload.folder / "data.json"
-    if done.exists():
+    if done.exists() or workload.carried:
         return
     workload.folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(20261120)

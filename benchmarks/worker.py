@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import augmenting, checks, processes
+from benchmarks import augmenting, carrying, checks, processes
 from benchmarks.workloads import Data, chosen
 
 LONGEST = 20.0  # seconds
@@ -139,7 +139,9 @@ def main(name: str, workload: str, size: str) -> None:
 
     if not answer(make):
         return
-    jobs = {"check": check, "time": timed}
+    jobs: dict[str, Any] = {"check": check, "time": timed}
+    if data.workload.carried:
+        jobs = {"check": carrying.check, "time": carrying.timed}
     for line in sys.stdin:
         order = json.loads(line)
         answer(lambda order=order: jobs[order["do"]](made[0], data, order["epoch"]))  # type: ignore[misc]

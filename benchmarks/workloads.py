@@ -21,7 +21,8 @@ class Workload:
 
     ``shape`` is that of one record without its label; None stands for a sequence whose length differs by record. With
     ``augmented`` a function is applied to each record (see ``augmenting.py``); ``files`` names the workload whose files
-    are read, if it is another; ``lead_in`` counts the batches that are not timed.
+    are read, if it is another; ``lead_in`` counts the batches that are not timed. With ``carried`` a generator in another
+    process makes batches of that shape (see ``carrying.py``), no files are read, and records are whole batches.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Workload:
     augmented: bool = False
     files: str = ""
     lead_in: int = 0
+    carried: bool = False
 
     @property
     def ragged(self) -> bool:
@@ -48,6 +50,11 @@ class Workload:
 
     @property
     def title(self) -> str:
+        if self.carried:
+            how = "made anew each time" if self.name == "made" else "that lie ready"
+            return (
+                f"{self.name}: batches of {self.dtype} {list(self.shape or ())} {how}, from a process in the background"
+            )
         each = "int32 sequences (lognormal, mean 500)" if self.shape is None else f"{self.dtype} {list(self.shape)}"
         then = f", cropped to {list(CROPPED)}, flipped, float32" if self.augmented else ""
         return f"{self.name}: {self.records:,} records of {each} + label{then}, batch {self.batch}"
@@ -60,6 +67,8 @@ WORKLOADS = {
         Workload("table", 1_000_000, 1024, (32,), "float32"),
         Workload("ragged", 100_000, 64, None, "int32"),
         Workload("augment", 50_000, 256, (64, 64, 3), "uint8", augmented=True, files="images", lead_in=24),
+        Workload("transport", 320, 1, (64, 3, 224, 224), "uint8", carried=True, lead_in=20),
+        Workload("made", 320, 1, (64, 3, 224, 224), "uint8", carried=True, lead_in=20),
     )
 }
 QUICK = {
@@ -67,8 +76,10 @@ QUICK = {
     "table": replace(WORKLOADS["table"], records=15_000, quick=True),
     "ragged": replace(WORKLOADS["ragged"], records=2_000, quick=True),
     "augment": replace(WORKLOADS["augment"], records=2_100, quick=True, lead_in=4),
+    "transport": replace(WORKLOADS["transport"], records=40, quick=True),
+    "made": replace(WORKLOADS["made"], records=40, quick=True),
 }
-PLAIN = tuple(name for name, workload in WORKLOADS.items() if not workload.augmented)
+PLAIN = ("images", "table", "ragged")
 
 
 def chosen(name: str, size: str) -> Workload:
@@ -97,6 +108,8 @@ class Data:
     @property
     def size(self) -> int:
         """Bytes that one epoch must hand over: all records and labels, without any padding."""
+        if self.workload.carried:
+            return self.workload.records * math.prod(self.workload.shape or ())
         if self.workload.augmented:
             return self.workload.records * (4 * math.prod(CROPPED) + 8)
         names = ["values", "label"] if self.workload.ragged else ["payload", "label"]

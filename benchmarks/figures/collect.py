@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks import making
 from benchmarks.figures import child
 from benchmarks.report import goal, number
-from benchmarks.workloads import QUICK, WORKLOADS, Data
+from benchmarks.workloads import PLAIN, QUICK, WORKLOADS, Data
 
 RUNS = 5
 HEAD = ["## Headrace's other figures", "", "Medians over fresh processes.", "", "| what | figure |", "| --- | --- |"]
@@ -19,8 +19,8 @@ Lines = list[str]
 
 def collect(quick: bool, say: Callable[[str], None]) -> tuple[Lines, Lines]:
     """Return the lines of the figures' table, and those of the goals."""
-    for workload in (QUICK if quick else WORKLOADS).values():
-        making.make(Data(workload))
+    for name in PLAIN:
+        making.make(Data((QUICK if quick else WORKLOADS)[name]))
     size, runs = ("quick", 2) if quick else ("full", RUNS)
     lines, goals = list(HEAD), list[str]()
     for measure in (_latency, _virtual, _writing, _memory, _importing):
@@ -41,7 +41,7 @@ def _median(runs: int, *words: str, of: str = "seconds") -> float:
 
 def _latency(size: str, runs: int) -> tuple[Lines, Lines]:
     lines, goals = [], []
-    for name in WORKLOADS:
+    for name in PLAIN:
         state = child.run("resume", "save", name, size)["bytes"]  # writes the store too, if need be
         first = _median(runs, "first_batch", name, size) * 1e3
         resume = _median(runs, "resume", "load", name, size) * 1e3
@@ -62,7 +62,7 @@ def _virtual(size: str, runs: int) -> tuple[Lines, Lines]:
 
 def _writing(size: str, runs: int) -> tuple[Lines, Lines]:
     lines, goals = [], []
-    for name in WORKLOADS if size == "full" else ("images",):
+    for name in PLAIN if size == "full" else ("images",):
         found = child.run("writing", name, size)
         ratio = statistics.median(raw / ours for raw, ours in zip(found["raw"], found["store"], strict=True))
         speed = found["raw bytes"] / statistics.median(found["store"]) / 1e9

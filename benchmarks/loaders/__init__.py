@@ -49,7 +49,7 @@ class Entry:
         return str(own) if own.exists() else None
 
 
-AUGMENT = ("augment",)
+AUGMENT, CARRIED = ("augment",), ("transport", "made")
 LOADERS = {
     each.name: each
     for each in (
@@ -89,6 +89,13 @@ LOADERS = {
         Entry("nodes_augment", "torchdata nodes", "peer", workloads=AUGMENT),
         Entry("spdl_augment", "SPDL", "peer", workloads=AUGMENT),
         Entry("hf_augment", "HF datasets", "peer", workloads=AUGMENT),
+        Entry("carry_inline", "the generator, in the same process", "baseline", workloads=("made",)),
+        Entry("headrace_views", "Headrace, views", "ours", workloads=CARRIED),
+        Entry("headrace_owned", "Headrace, owned arrays", "ours", workloads=CARRIED),
+        Entry("headrace_offered", "Headrace, views of slots that were filled", "ours", workloads=("made",)),
+        Entry("torch_worker", "torch DataLoader", "peer", workloads=CARRIED),
+        Entry("torch_worker_shared", "torch DataLoader, shared tensors by hand", "by hand", workloads=("made",)),
+        Entry("pescador_zmq", "pescador", "peer", workloads=CARRIED),
     )
 }
 OWN = [name for name, entry in LOADERS.items() if entry.kind in ("baseline", "ours")]
