@@ -12,6 +12,7 @@ code which knows nothing of Headrace still catches what it expects::
     ├── OrderError (ValueError)          an order that cannot be drawn as asked, such as a split that would leak
     ├── RecordError (RuntimeError)       the user's function or the source failed on a record; the original is the cause
     ├── StateError (ValueError)          a state that does not belong here
+    ├── DryRunError (ValueError)         a chain has problems that a dry run found; all of them are listed
     ├── WorkerError (RuntimeError)       a worker died, or could not be started or given its work
     ├── StoreError (OSError)             a store cannot be read or written
     │   ├── NotFoundError (LookupError)  no such dataset or version
@@ -81,6 +82,10 @@ class RecordError(HeadraceError, RuntimeError):
 
 class StateError(HeadraceError, ValueError):
     """A state that does not belong here."""
+
+
+class DryRunError(HeadraceError, ValueError):
+    """A dry run found problems; the message lists all of them."""
 
 
 class WorkerError(HeadraceError, RuntimeError):
