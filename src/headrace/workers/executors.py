@@ -7,6 +7,7 @@ it comes back and is sent again with the pipeline in it.
 from __future__ import annotations
 
 import os
+import pickle
 import threading
 from collections import OrderedDict
 from concurrent.futures import BrokenExecutor, CancelledError, ThreadPoolExecutor
@@ -16,9 +17,10 @@ from typing import Any
 
 import cloudpickle
 
-from headrace.core.errors import ArgumentError, WorkerError
+from headrace.core.errors import ArgumentError, KindError, WorkerError
+from headrace.workers.carried import told
 from headrace.workers.inline import answer
-from headrace.workers.remote import Report, capture, revive
+from headrace.workers.remote import Report, revive
 from headrace.workers.work import Desk, Done, Failed, Run, Work
 
 _KEPT = 8  # pipelines that a worker thread remembers
@@ -63,9 +65,9 @@ class ExecutorPool:
 
     def begin(self, job: Any, sent: bool = False) -> Any:
         """Hand a job to the executor, with the pipeline where a worker has asked for it."""
-        if not self._payload:
-            return self._executor.submit(self._here, job)
         try:
+            if not self._payload:
+                return self._executor.submit(self._here, job)
             return self._executor.submit(_there, self._digest, self._payload if sent else None, job)
         except RuntimeError as error:
             raise WorkerError(f"{type(self._executor).__name__} takes no more work: {error}") from error
@@ -144,12 +146,12 @@ def _there(digest: str, payload: bytes | None, job: Any) -> Any:
         try:
             run = cloudpickle.loads(payload).open(Desk())
         except BaseException as error:
-            return _sent(Failed(error, 0.0))
+            return _Sent(Failed(error, 0.0))
         runs[digest] = run
         while len(runs) > _KEPT:
             runs.popitem(last=False)
     runs.move_to_end(digest)
-    return _sent(answer(run, job))
+    return _Sent(answer(run, job))
 
 
 def _pickled(work: Work) -> bytes:
@@ -168,21 +170,46 @@ def _shares_memory(executor: Any) -> bool:
 
 
 def _checked(outcome: Any) -> Done | Failed:
-    if isinstance(outcome, _Far):
-        return Failed(revive(outcome.report), outcome.seconds)
+    if isinstance(outcome, _Sent):  # it came from a thread of this process
+        outcome = outcome.outcome
     if not isinstance(outcome, Done | Failed):
         raise WorkerError(f"the executor returned {outcome!r:.200}, where a job's outcome was expected")
     return outcome
 
 
-def _sent(outcome: Done | Failed) -> Done | _Far:
-    """Return an outcome in a form that can be pickled, an error with its causes and where it was raised."""
-    return outcome if isinstance(outcome, Done) else _Far(capture(outcome.error, 0), outcome.seconds)
+class _Sent:
+    """An outcome that arrives whatever the executor pickles with: errors whole, values by content if need be."""
+
+    __slots__ = ("outcome",)
+
+    def __init__(self, outcome: Done | Failed) -> None:
+        self.outcome = outcome
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        outcome = self.outcome
+        if isinstance(outcome, Done):
+            buffers: list[pickle.PickleBuffer] = []  # such pickles copy large arrays once, not twice
+            try:
+                return _done, (_dumped(outcome, buffers if protocol >= 5 else None), buffers)
+            except Exception as error:  # pickling runs the user's code, which may fail in any way
+                what = f"a batch cannot travel between processes: {type(error).__name__}: {error}"
+                outcome = Failed(KindError(f"{what}; give arrays, numbers, text, or containers of such"), 0.0)
+        return _failed, (told(outcome.error), outcome.seconds)
 
 
-@dataclass(frozen=True)
-class _Far:
-    """An error on its way."""
+def _dumped(outcome: Done, beside: list[pickle.PickleBuffer] | None) -> bytes:
+    try:
+        return pickle.dumps(outcome, 5, buffer_callback=None if beside is None else beside.append)
+    except Exception:  # plain pickle refuses functions and classes that no import finds
+        if beside:
+            beside.clear()
+        payload: bytes = cloudpickle.dumps(outcome, 5, buffer_callback=None if beside is None else beside.append)
+        return payload
 
-    report: Report
-    seconds: float
+
+def _done(payload: bytes, buffers: list[Any]) -> Any:
+    return pickle.loads(payload, buffers=buffers)
+
+
+def _failed(report: Report, seconds: float) -> Failed:
+    return Failed(revive(report), seconds)
