@@ -39,7 +39,7 @@ def place_of(function: Any) -> str:
     return f"{module}:{code.co_firstlineno}" if code is not None else str(module)
 
 
-def failure(step: str, function: Any, where: str, error: Exception) -> str:
+def failure(step: str, function: Any, where: str, error: BaseException) -> str:
     """Return the message for a user's function that failed: which step, where the function is, on what, and how.
 
     >>> failure("map(sqrt)", len, "item 3", ValueError("below 0"))

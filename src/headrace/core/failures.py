@@ -30,6 +30,8 @@ class _Skip:
 SKIP: Final = _Skip()
 """Returned by an ``on_error`` function: leave the record out."""
 
+SKIP_RETURNED: Final = "it returned SKIP, which only an on_error function may; leave records out by filter()"
+
 
 @dataclass(frozen=True)
 class Failure:

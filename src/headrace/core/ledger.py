@@ -25,12 +25,14 @@ class Ledger:
     meter: Meter = field(default_factory=Meter)
     failures: list[Failure] = field(default_factory=list)
     _known: set[tuple[str, int, str]] = field(default_factory=set, repr=False)
+    _refused: tuple[str, int, str] | None = field(default=None, repr=False)  # the one that was too many
 
     def begin(self) -> None:
         """Forget what the iterations before have left."""
         self.meter = Meter()
         self.failures = []
         self._known = set()
+        self._refused = None
 
     def admit(self, failures: Iterable[Failure], budget: int | float, records: int | None) -> None:
         """Take in records that failed.
@@ -45,15 +47,17 @@ class Ledger:
         """
         for failure in failures:
             key = (failure.source, failure.record, failure.stage)
-            if key in self._known:
+            if key not in self._known:
+                self._known.add(key)
+                self.failures.append(failure)
+            elif key != self._refused:
                 continue
-            self._known.add(key)
-            self.failures.append(failure)
             allowed = budget
             if isinstance(budget, float):
                 seen = self.meter.records if records is None else records
                 allowed = math.ceil(budget * max(seen, 1))
             if len(self.failures) > allowed:
+                self._refused = key  # the step that it was in is tried again, and may not pass then
                 raise RecordError(
                     f"{len(self.failures)} different records have failed, and max_errors={budget} allows "
                     f"{allowed}; the last is {failure}. What failed is listed in stream.errors"

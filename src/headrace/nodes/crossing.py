@@ -142,7 +142,8 @@ class _CrossingCursor:
         self._closed = False
         self._enter(first_epoch, 0, 0)
         if state is None:
-            flow.ledger.begin()
+            if not first_epoch:  # rounds of a repeat are one iteration
+                flow.ledger.begin()
         else:
             self._load(state)
 

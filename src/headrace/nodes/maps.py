@@ -12,8 +12,8 @@ import numpy as np
 
 from headrace.core.address import At
 from headrace.core.callables import code_of, failure, name_of
-from headrace.core.errors import HeadraceError, RecordError, SchemaError
-from headrace.core.failures import OnError
+from headrace.core.errors import ArgumentError, HeadraceError, RecordError, SchemaError
+from headrace.core.failures import SKIP, SKIP_RETURNED, OnError
 from headrace.core.owning import owned, share
 from headrace.core.records import Columns, Records, Rows, stacked, to_columns, wrap
 from headrace.core.rowgenerator import RowGenerator
@@ -94,6 +94,8 @@ class RecordMap(Map):
             for row in rows:
                 try:
                     value = self.function(row)
+                    if value is SKIP:
+                        raise ArgumentError(SKIP_RETURNED)
                 except Exception as error:
                     value = self._settled(at, len(made), row, error, context)
                 made.append(owned(value) if copies else value)
@@ -102,6 +104,8 @@ class RecordMap(Map):
             for row, epoch, position in zip(rows, _each(at), _keys(self.input, at).tolist(), strict=True):
                 try:
                     value = self.function(row, generator.at(epoch, position))
+                    if value is SKIP:
+                        raise ArgumentError(SKIP_RETURNED)
                 except Exception as error:
                     value = self._settled(at, len(made), row, error, context)
                 made.append(owned(value) if copies else value)
@@ -111,9 +115,12 @@ class RecordMap(Map):
     def _settled(self, at: At, place: int, row: Any, error: Exception, context: Context) -> Any:
         """Return what a policy puts in the place of a record that the function failed on."""
         one = At(at.positions[place : place + 1], _each(at)[place])
+        policy = context.on_error if self.on_error is None else self.on_error
+        if policy not in ("raise", "skip"):
+            row = self.input.read(one, context).rows()[0]  # the function may have written to the one that it had
 
         def again() -> Any:
-            fresh = self.input.read(one, context).rows()[0]  # the function may have written to the one that it had
+            fresh = self.input.read(one, context).rows()[0]
             if self.seed is None:
                 return self.function(fresh)
             generator = KeyedGenerator(self.seed, "map", self.place)

@@ -8,10 +8,13 @@ from time import perf_counter, sleep
 from typing import Any, NamedTuple
 
 from headrace.core import seeds
+from headrace.core.batch import Batch
 from headrace.core.callables import failure, name_of
-from headrace.core.errors import RecordError
-from headrace.core.failures import SKIP, Failure, OnError, Retry
+from headrace.core.errors import ArgumentError, RecordError
+from headrace.core.failures import SKIP, SKIP_RETURNED, Failure, OnError, Retry
 from headrace.core.meter import Laps
+from headrace.core.owning import owned
+from headrace.core.ragged import Ragged
 from headrace.workers.carried import Carried, released
 from headrace.workers.work import Desk, Place, Run
 
@@ -86,10 +89,11 @@ class Applying:
 class _Applier:
     """One worker's."""
 
-    __slots__ = ("_failures", "_generators", "_work")
+    __slots__ = ("_failures", "_generators", "_keeps", "_work")
 
     def __init__(self, work: Applying) -> None:
         self._work = work
+        self._keeps = work.on_error not in ("raise", "skip")
         self._failures: list[Failure] = []
         seeded = work.seed is not None
         # The epoch is hashed into the key: endless repeats that nest make it wider than a word of the counter.
@@ -118,21 +122,26 @@ class _Applier:
         return made, Notes({self._work.step: ("map", 1, len(made), seconds, 0)}, failures, behind)
 
     def _one(self, number: int, item: Any) -> Any:
+        fresh = _copy(item) if self._keeps else item  # the function may write to the one that it is given
         try:
             return self._call(number, item)
         except GeneratorExit as error:  # in the caller's loop it would look like its end
             raise self._failed(number, error) from error
         except Exception as error:
-            return self._settled(number, item, error)
+            return self._settled(number, fresh, error)
 
     def _call(self, number: int, item: Any) -> Any:
         arguments = item if self._work.starred else (item,)
         if self._generators is None:
-            return self._work.function(*arguments)
-        return self._work.function(*arguments, self._generators.at(0, number))
+            made = self._work.function(*arguments)
+        else:
+            made = self._work.function(*arguments, self._generators.at(0, number))
+        if made is SKIP:
+            raise ArgumentError(SKIP_RETURNED)
+        return made
 
     def _failed(self, number: int, error: BaseException) -> RecordError:
-        return RecordError(failure(self._work.step, self._work.function, f"item {number}", error))  # type: ignore[arg-type]
+        return RecordError(failure(self._work.step, self._work.function, f"item {number}", error))
 
     def _settled(self, number: int, item: Any, error: Exception) -> Any:
         """Return what a policy puts in the place of an item."""
@@ -143,7 +152,7 @@ class _Applier:
                     break
                 sleep(seconds)
                 try:
-                    return self._call(number, item)
+                    return self._call(number, _copy(item))
                 except Exception as again:
                     error = again
             policy = policy.then
@@ -163,3 +172,10 @@ class _Applier:
                 raise self._failed(number, error) from error
             what = failure(f"on_error={name_of(policy)}", policy, f"item {number}, which had failed", raised)
             raise RecordError(what) from raised
+
+
+def _copy(item: Any) -> Any:
+    """Return an item that may be written to without changing this one."""
+    if isinstance(item, Batch):
+        return Batch._of({name: _copy(column) for name, column in item.items()}, len(item))
+    return Ragged(item.values.copy(), item.offsets) if isinstance(item, Ragged) else owned(item)

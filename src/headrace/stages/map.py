@@ -9,7 +9,8 @@ from typing import Any, Self
 from headrace.core import seeds
 from headrace.core.arguments import function as check_function
 from headrace.core.callables import code_of, failure, name_of
-from headrace.core.errors import RecordError
+from headrace.core.errors import ArgumentError, RecordError
+from headrace.core.failures import SKIP, SKIP_RETURNED
 from headrace.core.flow import Cursor, Flow, State
 from headrace.core.ledger import Ledger
 from headrace.core.state import read_whole
@@ -71,7 +72,7 @@ class Map(Stage):
         return SeededMapCursor(upstream, self, self.function, count, generators)
 
     def _by_workers(self, state: State | None, epoch: int, count: int) -> Cursor:
-        if state is None:
+        if state is None and not epoch:  # rounds of a repeat are one iteration
             self.doing.ledger.begin()
         work = Applying(
             self.function,
@@ -120,12 +121,14 @@ class MapCursor(StageCursor):
         item = next(self._upstream)
         try:
             made = self._function(item)
-        except Exception as error:
+            if made is SKIP:
+                raise ArgumentError(SKIP_RETURNED)
+        except (Exception, GeneratorExit) as error:  # one that looks like the end of the caller's loop, too
             raise self._failed(error) from error
         self._count += 1
         return made
 
-    def _failed(self, error: Exception) -> RecordError:
+    def _failed(self, error: BaseException) -> RecordError:
         number = self._count
         self._count += 1  # whoever goes on, goes on with the next item
         return RecordError(failure(self._flow.words(), self._flow.function, f"item {number}", error))
@@ -150,7 +153,9 @@ class SeededMapCursor(MapCursor):
         generator = self._generators.at(0, self._count)
         try:
             made = self._function(*item, generator) if self._flow.starred else self._function(item, generator)
-        except Exception as error:
+            if made is SKIP:
+                raise ArgumentError(SKIP_RETURNED)
+        except (Exception, GeneratorExit) as error:
             raise self._failed(error) from error
         self._count += 1
         return made
