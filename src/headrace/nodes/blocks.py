@@ -11,7 +11,9 @@ import numpy as np
 from headrace.core.address import At
 from headrace.core.batch import Batch
 from headrace.core.columns import size_in_bytes
+from headrace.core.errors import RecordError
 from headrace.core.records import Columns, Records
+from headrace.nodes.forgive import Parting
 from headrace.nodes.node import Context, Node
 
 _MOST_RECORDS = 4096
@@ -19,12 +21,22 @@ _MOST_BYTES = 16 << 20
 
 
 def blocks(node: Node, length: int) -> Iterator[tuple[At, Records]]:
-    """Read the first ``length`` records of epoch 0, in order; the first alone, to see how large one is."""
+    """Read the first ``length`` records of epoch 0, in order; the first alone, to see how large one is.
+
+    Raises:
+        RecordError: A record fails. A map's own policy may leave it out of a batch, not of a pass over all.
+    """
     context = Context()
     start, rows = 0, 1
     while start < length:
         at = At(np.arange(start, min(start + rows, length), dtype=np.int64))
-        records = node.read(at, context)
+        try:
+            records = node.read(at, context)
+        except Parting as parting:  # whoever asked for other records would take it for a word on those
+            raise RecordError(
+                f"an order or a choice looks at every record beforehand, and cannot leave one out: {parting}; put what "
+                "fails behind it, or filter() such records out"
+            ) from parting.__cause__
         start += len(at.positions)
         rows = rows_that_fit(records, _MOST_RECORDS, _MOST_BYTES)
         yield at, records

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from headrace.core.address import At
-from headrace.core.errors import HeadraceError, RecordError
+from headrace.core.errors import RecordError, StoreError
 from headrace.core.failures import SKIP, Failure, OnError
 from headrace.core.meter import Clock, Laps
 from headrace.nodes.batched import Batched
@@ -126,7 +126,7 @@ class _Reader:
             return self._one_by_one(node, epoch, steps)
         try:
             return node.read(At(np.array(steps, np.int64), epoch), self._context).rows(), None
-        except (HeadraceError, GeneratorExit):
+        except (RecordError, StoreError, GeneratorExit):  # of single records; others are of all
             return self._one_by_one(node, epoch, steps)
 
     def _item(self, node: Node, epoch: int, step: int) -> Any:

@@ -14,6 +14,7 @@ from headrace.core.flow import Cursor, Flow, State
 from headrace.core.ledger import Ledger
 from headrace.core.meter import Laps
 from headrace.core.sizes import records_in
+from headrace.core.state import read_state, read_whole
 from headrace.stages.marks import Marks
 from headrace.stages.stage import Stage, chain, walk
 from headrace.workers.prefetch import Prefetch
@@ -93,11 +94,15 @@ class _Producer:
         self._marks: Marks | None = None
         self._words = chain(work.flow)
         self._told: dict[int, int] = {}
+        self._error: BaseException | None = None  # of the item behind those that were handed over
 
     def __call__(self, job: Job) -> tuple[list[Any], Notes]:
         began = perf_counter()
         if self._marks is None:
             self._marks = Marks(self._work.flow, self._work.state, self._work.epoch, self._work.number)
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
         items: list[Any] = []
         ended = False
         while len(items) < job.many and (not items or perf_counter() - began < _TOGETHER):
@@ -106,10 +111,11 @@ class _Producer:
             except StopIteration:
                 ended = True
                 break
-            except BaseException:
+            except BaseException as error:
                 if not items:
                     raise
-                break  # it is raised when the next one is asked for
+                self._error = error  # it is raised when the next one is asked for: asked again, a step goes past it
+                break
         laps: Laps = {self._words: ("stage", 1, len(items), perf_counter() - began, 0)}
         return items, Notes(self._marks.take(ended), ended, laps, self._failures())
 
@@ -142,7 +148,7 @@ class Background(Stage):
     ledger: Ledger = field(default_factory=Ledger)
 
     def start(self, state: State | None = None, epoch: int = 0) -> Cursor:
-        if state is None:
+        if state is None and not epoch:
             self.ledger.begin()
         return BackgroundCursor(self, state, epoch)
 
@@ -156,11 +162,9 @@ class BackgroundCursor:
     def __init__(self, flow: Background, state: State | None, epoch: int) -> None:
         self._flow = flow
         self._epoch = epoch
-        self._count = 0 if state is None else int(state.get("count", 0))
-        before: State = {"upstream": None} if state is None else state
+        self._count = 0 if state is None else read_whole(state, "count")
         self._begin = state
-        at = self._count - int(before.get("behind", 0))
-        self._marks: deque[tuple[int, State]] = deque([(at, before["upstream"])])
+        self._marks: deque[tuple[int, State | None]] = deque([_mark(state, self._count)])
         self._ahead: deque[Any] = deque()
         self._many = 1
         self._running: Running | None = None
@@ -221,3 +225,16 @@ class BackgroundCursor:
     def close(self) -> None:
         self._ahead.clear()
         self._stop()
+
+
+def _mark(state: State | None, count: int) -> tuple[int, State | None]:
+    """Return the place upstream that a state says, with the number of the item that begins there; None for the front.
+
+    Raises:
+        StateError: The state is damaged.
+    """
+    if state is None:
+        return 0, None
+    behind = read_whole(state, "behind") if "behind" in state else 0
+    front = state.get("upstream") is None and "behind" in state
+    return count - behind, None if front else read_state(state)

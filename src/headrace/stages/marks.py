@@ -38,21 +38,28 @@ class Marks:
         self._always = any(hasattr(one, "readers") for one in walk(flow))
         self._marks: deque[tuple[int, State]] = deque()
         self._due = 0.0
+        self._failed = False  # then the cursor may stand behind what failed, and that is to be tried again
 
     def draw(self) -> Any:
         """Return the next item upstream."""
         began = perf_counter()
-        if self._always or not self._due or began >= self._due:
+        if not self._failed and (self._always or not self._due or began >= self._due):
             self._marks.append((self.number, self.cursor.state()))
             now = perf_counter()
             self._due = now + (now - began) / _SHARE
-        item = next(self.cursor)
+        try:
+            item = next(self.cursor)
+        except StopIteration:
+            raise
+        except BaseException:
+            self._failed = True
+            raise
         self.number += 1
         return item
 
     def state(self, number: int) -> State:
         """Return the place of an item: one that was drawn and not handed out yet, or the next; forgets those before."""
-        if number == self.number:
+        if number == self.number and not self._failed:
             return {"upstream": self.cursor.state()}
         marks = self._marks
         while len(marks) > 1 and marks[1][0] <= number:
