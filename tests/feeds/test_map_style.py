@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from headrace import Dataset
-from headrace.core.errors import EndlessError
+from headrace.core.errors import EndlessError, KindError, RecordError
 from headrace.core.records import Rows
 from headrace.core.source import Indices
 
@@ -200,3 +200,31 @@ def test_datasets_of_torch_that_are_made_of_others_are_sources() -> None:
     assert x[:, 0].tolist() == [0, 2, 4, 4, 0]
     back = Dataset(both).to_torch()
     assert torch.equal(back[3][0], tensors[2][0])
+
+
+class Unknown(torch.utils.data.Dataset):  # type: ignore[misc]
+    """One that torch's own samplers could not go through either: it does not tell its length."""
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+
+class Broken(Pairs):
+    def __getitem__(self, index: int) -> Any:
+        if index == 3:
+            raise OSError("the file is gone")
+        return super().__getitem__(index)
+
+
+class TooFew(Together):
+    def __getitems__(self, indices: list[int]) -> list[Any]:
+        return super().__getitems__(indices)[:-1]
+
+
+def test_a_dataset_of_torch_that_cannot_serve_says_what_it_lacks() -> None:
+    with pytest.raises(KindError, match="a Unknown cannot be read in any order; it needs __len__ and __getitem__"):
+        Dataset(Unknown())
+    with pytest.raises(RecordError, match="Broken failed to give record 3 of 5: OSError: the file is gone"):
+        Dataset(Broken()).list()
+    with pytest.raises(RecordError, match="__getitems__ was asked for 5 records, returned 4"):
+        Dataset(TooFew()).batch(5).list()
