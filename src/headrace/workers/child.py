@@ -96,12 +96,12 @@ class _Task:
                 self.outbox.drop(slot)
 
     def slot(self) -> int:
-        """Return the lowest slot that is free: the memory that was used last."""
-        if not self.free:
+        """Return the lowest slot that is free, the memory used last; one that user code holds none of, if possible."""
+        slot = self.outbox.choose([*sorted(self.free), self.slots])
+        if slot == self.slots:
             self.slots += 1
-            return self.slots - 1
-        slot = min(self.free)
-        self.free.remove(slot)
+        else:
+            self.free.remove(slot)
         return slot
 
 
