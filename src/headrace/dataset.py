@@ -28,6 +28,10 @@ from headrace.core.schema import Schema
 from headrace.core.seeds import check as check_seed
 from headrace.core.shuffle import Shuffle
 from headrace.core.source import Indices
+from headrace.core.tree import Explanation
+from headrace.dryrun.result import DryRun
+from headrace.dryrun.trial import dry_run_node
+from headrace.explain import explain_node
 from headrace.feeds.map_style import map_style
 from headrace.formats.adopt import adopt
 from headrace.nodes import divide, rewrite
@@ -197,6 +201,43 @@ class Dataset:
             return of_batch(Schema.of(record), len(record))
         columns = stacked([record])
         return Schema.of(columns.batch, columns.structure)
+
+    def explain(self, schema: bool = False) -> Explanation:
+        """Return the chain as a tree, as it runs, with schema, length and seed of each step; nothing is read.
+
+        Args:
+            schema: Whether to read one record at each step whose schema only a read can tell.
+
+        >>> print(Dataset(np.arange(10)).shuffle(seed=3).batch(4).explain())
+        Dataset: 3 batches
+        ┬ batch(4)         3 batches           int64[?]
+        ├ shuffle(seed=3)  10 records  seed 3  int64     another order in each epoch
+        └ array            10 records          int64
+        """
+        return explain_node(self._node, schema)
+
+    def dry_run(self, n: int = 8, strict: bool = False) -> DryRun:
+        """Try the chain on a few records, with every kind of check; returns a report of all problems at once.
+
+        Records that are spread over an epoch go through one step after the other, each on copies and twice, so that
+        one that fails hides no other. It looks at: reading; functions that fail, draw from a global generator, or
+        give something else the second time; ``map_batches`` whose rows depend on each other; records that do not
+        stack; functions and sources that cannot be carried to a process (a fresh one is started); sizes. Where no
+        problem is seen and a batch takes less than 0.1 s, three whole ones are read for their time. Nothing is written.
+
+        Args:
+            n: How many records.
+            strict: Whether problems are an error.
+
+        >>> report = Dataset(range(10)).map(lambda x: 1 / (x - 9)).batch(4).dry_run()
+        >>> print(report.problems[0].what.partition(" (lambda")[0])
+        fails on 1 of 8 (record 9); the first: ZeroDivisionError: division by zero
+
+        Raises:
+            DryRunError: There are problems, all of which the message lists; only with ``strict``.
+            ArgumentError: ``n`` is below 1.
+        """
+        return dry_run_node(self._node, n, strict)
 
     def indices(self, step: int, epoch: int = 0) -> Indices:
         """Return which source records a position holds: of a batched dataset those of batch ``step``.

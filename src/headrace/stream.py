@@ -20,7 +20,12 @@ from headrace.core.ledger import check_budget
 from headrace.core.meter import Meter
 from headrace.core.probe import Probe
 from headrace.core.records import stacked
+from headrace.core.report import Report
 from headrace.core.state import open_envelope
+from headrace.core.tree import Explanation
+from headrace.dryrun.result import DryRun
+from headrace.dryrun.trial import dry_run_flow
+from headrace.explain import explain_flow
 from headrace.feeds.iterable import iterable_style
 from headrace.feeds.tensors import Tensors
 from headrace.stages.background import Background
@@ -39,6 +44,7 @@ from headrace.stages.take import Skip, Take
 from headrace.stages.unbatch import Unbatch
 from headrace.stages.window import WindowShuffle
 from headrace.stages.zip import Zip
+from headrace.workers.auto import cores
 from headrace.workers.choose import as_workers
 from headrace.workers.prefetch import Prefetch
 from headrace.workers.processes import Processes
@@ -332,6 +338,48 @@ class Stream:
         """Return what the latest iteration has measured: of parts with workers, and of the steps right of them."""
         found = [ledger.meter for ledger in ledgers(self._flow)]
         return found if self._probe is None else [*found, self._probe.meter()]
+
+    def report(self) -> Report:
+        """Return where the time of the latest iteration went, and what more workers would bring.
+
+        >>> stream = Stream(range(3)).map(lambda x: x + 1)
+        >>> stream.report().verdict, stream.list(), stream.report().verdict
+        ('nothing yet', [1, 2, 3], 'inline')
+        """
+        return Report(self._meters(), cores=cores())
+
+    def explain(self, schema: bool = False) -> Explanation:
+        """Return the chain as a tree, as it runs, with schema, length and seed of each step; nothing is read.
+
+        Args:
+            schema: Whether to read one record at each step of a Dataset below whose schema only a read can tell.
+
+        >>> print(Stream(range(5)).map(str).take(2).explain())
+        Stream: 2 items
+        ┬ take(2)      2 items  ?
+        ├ map(str)     5 items  ?  in builtins
+        └ range(0, 5)  5 items  ?
+        """
+        return explain_flow(self._flow, schema)
+
+    def dry_run(self, n: int = 8, strict: bool = False) -> DryRun:
+        """Try the chain on a few items, with every kind of check; returns a report of all problems at once.
+
+        Steps run one after the other on copies, each twice, so that one that fails hides no other; nothing is written,
+        no bar is shown and no worker runs a step. Functions are carried to a fresh process and opened there.
+
+        Args:
+            n: How many items, or records of a Dataset below.
+            strict: Whether problems are an error.
+
+        >>> [problem.stage for problem in Stream([2, 1, 0]).map(lambda x: 1 / x).batch(2).dry_run().problems]
+        ['map(lambda)']
+
+        Raises:
+            DryRunError: There are problems, all of which the message lists; only with ``strict``.
+            ArgumentError: ``n`` is below 1.
+        """
+        return dry_run_flow(self._flow, n, strict)
 
     @property
     def errors(self) -> list[Failure]:

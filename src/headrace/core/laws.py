@@ -24,6 +24,9 @@ from headrace.core.meter import Meter
 COPY_RATE = 4e9
 """Bytes a second that the copy out of shared memory is taken to move; about what one core does."""
 
+PARTS = ("crossing", "parallel", "background")
+"""What stages call a part below them that has a meter of its own: time spent there is waiting."""
+
 _NOTICED = 0.05  # of the time: less waiting than that is none
 _NEARLY = 0.95  # of the best rate: good enough
 
@@ -33,6 +36,21 @@ Verdict: TypeAlias = Literal["nothing yet", "inline", "data waits", "consumer wa
 def apart(meter: Meter) -> bool:
     """Say whether a part has workers of its own, beside the thread that iterates."""
     return meter.size > 0 and meter.workers != "inline"
+
+
+def beside(meter: Meter) -> bool:
+    """Say whether a meter is of the stages that run in the thread that iterates, right of all parts with workers.
+
+    Their times are in its gauges; waiting for the parts below is one of these.
+    """
+    return not apart(meter) and not meter.service and any(gauge.kind == "stage" for gauge in meter.gauges.values())
+
+
+def worked(meter: Meter) -> float:
+    """Return the seconds of work of a part, what it waited for left out."""
+    if not beside(meter):
+        return meter.service
+    return sum(gauge.busy for gauge in meter.gauges.values() if gauge.words not in PARTS)
 
 
 def cores() -> int:
@@ -120,14 +138,14 @@ class Analysis:
     @cached_property
     def thread(self) -> Station:
         """The thread that iterates: the consumer, and every part that runs inline."""
-        busy = self.consuming + sum(meter.service for meter in self.inline)
+        busy = self.consuming + sum(map(worked, self.inline))
         name = "the consumer, and what runs inline" if self.inline else "the consumer"
         return Station(name, 1, self._each(busy), self._share(busy, 1))
 
     def station(self, meter: Meter) -> Station:
         """Return the workers of a part as a station."""
         servers = max(meter.size, 1)
-        return Station(meter.workers, servers, self._each(meter.service), self._share(meter.service, servers))
+        return Station(meter.workers, servers, self._each(worked(meter)), self._share(worked(meter), servers))
 
     @cached_property
     def stations(self) -> tuple[Station, ...]:
@@ -170,7 +188,7 @@ class Analysis:
         Returns:
             Items a second; infinite where nothing took any time.
         """
-        own = self._each(meter.service)
+        own = self._each(worked(meter))
         thread = self.thread.demand
         if apart(meter) and not workers:
             thread += own
@@ -211,7 +229,7 @@ class Analysis:
         rate = self.predict(meter, meter.size if apart(meter) else 0)
         if math.isinf(rate):
             return 2
-        being_made = min(rate * self._each(meter.service), max(meter.size, 1))
+        being_made = min(rate * self._each(worked(meter)), max(meter.size, 1))
         return 2 * math.ceil(being_made - 1e-9) + 2
 
     def _each(self, amount: float) -> float:

@@ -10,7 +10,7 @@ from html import escape
 from typing import Any
 
 from headrace.core.amounts import text_of
-from headrace.core.laws import Analysis, Verdict, analysed, apart
+from headrace.core.laws import PARTS, Analysis, Verdict, analysed, apart, beside, worked
 from headrace.core.meter import Gauge, Meter
 
 _TRIED = (0, 1, 2, 4, 8)  # numbers of workers that a prediction is given for
@@ -83,7 +83,7 @@ class Report:
         if seen.verdict == "nothing yet":
             return f"Report: {_SAID['nothing yet']}"
         title = f"Report: {seen.items:,} items in {_seconds(seen.seconds)}, {_rate(seen.rate)} a second"
-        records = max((meter.records for meter in seen.outer), default=0)
+        records = max((meter.records for meter in self.meters if meter.delivered == seen.items), default=0)
         if records > seen.items:
             title += f" ({_rate(records / seen.seconds)} records)"
         blocks = [title, *self.lines()]
@@ -158,9 +158,21 @@ class Part:
         return f"{self.meter.workers}: {self.meter.why}" if self.meter.why else self.meter.workers
 
     @property
+    def worked(self) -> float:
+        """Seconds of work, summed over the workers."""
+        return worked(self.meter)
+
+    @property
     def idle(self) -> float:
         """Seconds in which the part's workers had nothing to do, all of them together."""
-        return max(max(self.meter.size, 1) * self.meter.seconds - self.meter.service, 0.0)
+        return max(max(self.meter.size, 1) * self.meter.seconds - self.worked, 0.0)
+
+    @property
+    def slowest(self) -> Gauge | None:
+        """The stage that most of the part's work goes into; None where there is no such one."""
+        stages = [gauge for gauge in self.meter.gauges.values() if gauge.words not in PARTS]
+        slow = max(stages, key=lambda gauge: gauge.busy, default=None)
+        return slow if slow is not None and slow.busy > 0.5 * self.worked else None
 
     def table(self) -> list[list[str]]:
         """Return a row for each stage, and one for all of the part."""
@@ -169,14 +181,16 @@ class Part:
             rows.append(self._row(gauge))
         meter = self.meter
         words = "all" if not apart(meter) else f"all; {_seconds(self.idle)} without work"
-        each = _seconds(meter.service / meter.delivered) if meter.delivered else "-"
+        each = _seconds(self.worked / meter.delivered) if meter.delivered else "-"
         given = text_of(meter.delivered_bytes) if meter.delivered_bytes else "-"
-        return [*rows, [words, f"{meter.delivered:,}", _seconds(meter.service), each, "", given]]
+        return [*rows, [words, f"{meter.delivered:,}", _seconds(self.worked), each, "", given]]
 
     def _row(self, gauge: Gauge) -> list[str]:
         each = _seconds(gauge.busy / gauge.items) if gauge.items else "-"
-        share = _percent(gauge.busy / self.meter.service) if self.meter.service else "-"
         given = text_of(gauge.nbytes) if gauge.nbytes else "-"
+        if gauge.words in PARTS:
+            return [f"waiting for {gauge.words}", f"{gauge.items:,}", "-", "-", "-", given]
+        share = _percent(gauge.busy / self.worked) if self.worked else "-"
         return [gauge.words, f"{gauge.items:,}", _seconds(gauge.busy), each, share, given]
 
     def predicted(self) -> dict[int, float]:
@@ -187,7 +201,16 @@ class Part:
     def advice(self) -> Iterator[str]:
         """Give what would make the stream faster in this part, a sentence each."""
         seen, meter = self.analysis, self.meter
-        if not meter.delivered or not seen.items or meter.service <= 0:
+        if not meter.delivered or not seen.items or self.worked <= 0:
+            return
+        slow = self.slowest
+        if beside(meter):
+            if slow is not None and self.worked > 0.1 * seen.seconds:
+                share = _percent(min(self.worked / seen.seconds, 1.0))
+                yield (
+                    f"Steps in the thread that iterates take {share} of the time, most of it {slow.words}: write it "
+                    "before stream(), or give it workers."
+                )
             return
         predicted = self.predicted()
         counts, rates = ", ".join(map(str, predicted)), ", ".join(map(_rate, predicted.values()))
@@ -200,9 +223,8 @@ class Part:
                 f"{best} worker{'' if best == 1 else 's'} instead of {meter.workers} may be {gain:.1f} times as fast; "
                 "threads only where the functions let go of the interpreter's lock, as NumPy's large operations do."
             )
-        slow = max(meter.gauges.values(), key=lambda gauge: gauge.busy, default=None)
-        if slow is not None and slow.busy > 0.5 * meter.service and seen.verdict != "data waits":
-            yield f"Most of its time goes into {slow.words}: {_percent(min(slow.busy / meter.service, 1.0))}."
+        if slow is not None and seen.verdict != "data waits":
+            yield f"Most of its time goes into {slow.words}: {_percent(min(slow.busy / self.worked, 1.0))}."
         if here:
             each = meter.delivered_bytes / meter.delivered
             depth = seen.depth(meter)
@@ -211,7 +233,7 @@ class Part:
     def to_dict(self) -> dict[str, Any]:
         """Return the part as plain JSON."""
         meter = self.meter
-        predicted = self.predicted() if self.analysis.items else {}
+        predicted = self.predicted() if self.analysis.items and not beside(meter) else {}
         return {
             "workers": meter.workers,
             "size": meter.size,
@@ -219,7 +241,7 @@ class Part:
             "items": meter.delivered,
             "records": meter.records,
             "bytes": meter.delivered_bytes,
-            "working": meter.service,
+            "working": self.worked,
             "waited_for": meter.waited,
             "idle": self.idle,
             "ready": meter.ahead,
