@@ -66,5 +66,8 @@ def _columns(batch: Nested, send: Send, plain: bool) -> Any:
 
 
 def _named(name: Any, value: Any, send: Send, plain: bool) -> Any:
-    with in_column(str(name)):
+    try:
         return to_tensors(value, send, plain)
+    except SchemaError:
+        with in_column(str(name)):  # entered for nothing it would take as long as the conversion
+            raise
