@@ -7,8 +7,14 @@ from time import perf_counter, sleep
 
 import pytest
 
+import headrace as hr
 from headrace.core.meter import Clock, Meter
 from headrace.core.report import Report
+
+
+def slow(record: int) -> int:
+    sleep(0.002)
+    return record
 
 
 def busy() -> Meter:
@@ -67,6 +73,50 @@ def test_a_consumer_that_does_nothing_has_no_bound() -> None:
     report = Report([meter])
     assert report.to_dict()["headspace"] is None
     assert "no bound" in str(report)
+
+
+def stages(items: int, seconds: float, **busy: float) -> Meter:
+    """Return the meter of stages that run in the thread that iterates."""
+    meter = Meter("inline", 0, delivered=items, began=0.0, ended=seconds)
+    for words, spent in busy.items():
+        meter.add({words: ("stage", items, items, spent, 0)})
+        meter.waited += spent
+    return meter
+
+
+def test_stages_right_of_the_workers_belong_to_the_thread_that_iterates() -> None:
+    """Ten seconds: six in a stage, two waiting for workers of which the samples saw one, two of the consumer."""
+    workers = Meter("2 threads", 2, delivered=100, waited=2.0, service=4.0, began=0.0, ended=10.0)
+    report = Report([workers, stages(100, 10.0, crossing=1.0, slow=6.0)], cores=8)
+    assert report.analysis.waited == 8.0
+    assert report.analysis.headspace == pytest.approx(50)
+    assert report.analysis.bottleneck.demand == pytest.approx(0.08)
+    text = str(report)
+    assert "busy with steps of its own" in text
+    assert "Steps in the thread that iterates take 60% of the time, most of it slow" in text
+    assert "waiting for crossing" in text
+    assert report.to_dict()["parts"][1]["working"] == 6.0
+
+
+def test_without_stages_of_its_own_the_thread_has_no_table() -> None:
+    workers = Meter("2 threads", 2, delivered=100, waited=9.0, service=19.0, began=0.0, ended=10.0)
+    text = str(Report([workers, stages(100, 10.0, crossing=3.0)], cores=8))
+    assert "waiting for crossing" not in text
+    assert "The consumer waited 9 s of 10 s" in text
+
+
+def test_a_stream_reports_of_its_latest_iteration() -> None:
+    stream = hr.Dataset(range(60)).map(slow).batch(6).stream(workers=hr.Threads(2))
+    assert stream.report().verdict == "nothing yet"
+    assert len(stream.list()) == 10
+    plain = stream.report().to_dict()
+    assert plain["items"] == 10
+    part = plain["parts"][0]
+    assert (part["workers"], part["items"], part["records"]) == ("2 threads", 10, 60)
+    assert next(one for one in part["stages"] if one["stage"] == "map(slow)")["working"] >= 60 * 0.002
+    assert plain["verdict"] == "consumer waits"
+    text = str(stream.report())
+    assert "Most of its time goes into map(slow)" in text
 
 
 def test_a_measured_run_is_told_as_it_went() -> None:

@@ -112,8 +112,18 @@ class Analysis:
 
     @cached_property
     def waited(self) -> float:
-        """Seconds in which the consumer waited, at most all."""
-        return min(sum(meter.waited for meter in self.outer), self.seconds)
+        """Seconds in which the consumer waited, at most all.
+
+        Where stages run between the last part with workers and the consumer, only some of their steps were measured:
+        then it is what they took by that, and what was waited for that part, which is measured each time.
+        """
+        return min(sum(map(self._waited, self.outer)), self.seconds)
+
+    def _waited(self, meter: Meter) -> float:
+        place = next((at for at, one in enumerate(self.meters) if one is meter), 0)
+        if not place or not beside(meter) or not any(words in PARTS for words in meter.gauges):
+            return meter.waited
+        return worked(meter) + self.meters[place - 1].waited
 
     @property
     def consuming(self) -> float:

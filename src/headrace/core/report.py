@@ -26,6 +26,9 @@ _SAID: dict[Verdict, str] = {
 }
 
 
+_OWN_STAGES = "What workers make waits for the thread that iterates, which is busy with steps of its own."
+
+
 class Report:
     """What a stream's latest iteration did, stage by stage: ``print`` it, show it in a notebook, or keep ``to_dict``.
 
@@ -57,13 +60,15 @@ class Report:
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
-        """The parts of the stream, upstream first."""
-        return tuple(Part(meter, self.analysis) for meter in self.meters)
+        """The parts of the stream in which there is work, upstream first."""
+        return tuple(Part(meter, self.analysis) for meter in self.meters if worked(meter) or not beside(meter))
 
     def lines(self) -> Iterator[str]:
         """Give what is to be said beside the tables, a sentence each."""
         seen = self.analysis
-        yield _SAID[seen.verdict]
+        stages = seen.thread.demand * seen.items - seen.consuming
+        busy_stages = seen.verdict == "data waits" and stages > seen.consuming
+        yield _OWN_STAGES if busy_stages else _SAID[seen.verdict]
         if seen.verdict == "nothing yet":
             return
         if seen.verdict == "consumer waits":
