@@ -18,8 +18,9 @@ from headrace.core.batch import Batch
 from headrace.core.buffers import Buffers
 from headrace.core.errors import KindError
 from headrace.workers import segments, slots
+from headrace.workers.inbox import Inbox
 from headrace.workers.parts import address
-from headrace.workers.slots import Inbox, Outbox
+from headrace.workers.slots import Outbox
 
 TABLE = np.arange(600 * 1000, dtype=np.float64).reshape(600, 1000)  # rows of 8 kB
 

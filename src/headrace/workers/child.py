@@ -14,10 +14,11 @@ from typing import Any
 from headrace.workers import remote, slots
 from headrace.workers.diary import Diary
 from headrace.workers.frames import Channel, wait
+from headrace.workers.inbox import Inbox
 from headrace.workers.queue import Queue
 from headrace.workers.segments import Segment
 from headrace.workers.shipping import unship
-from headrace.workers.slots import Inbox, Outbox
+from headrace.workers.slots import Outbox
 from headrace.workers.system import die_with, leave_signals_alone
 from headrace.workers.work import Desk, Run
 

@@ -15,10 +15,11 @@ from headrace.core.errors import HeadraceError, KindError, WorkerError
 from headrace.workers.blame import unpicklable
 from headrace.workers.crew import Crew
 from headrace.workers.frames import LARGEST
+from headrace.workers.inbox import Inbox
 from headrace.workers.remote import Report, revive
 from headrace.workers.segments import Segment
 from headrace.workers.shipping import Places, Shipment, ship
-from headrace.workers.slots import Inbox, Outbox
+from headrace.workers.slots import Outbox
 from headrace.workers.work import Done, Failed, Work
 
 _SURPLUS = 2  # slots of each worker that views may lease beside those for the jobs in its hand

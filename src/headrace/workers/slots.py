@@ -1,17 +1,13 @@
 """Slots: segments that values are written into by one process and read from by another, over and over.
 
-The writing end is an :class:`Outbox`: batches are gathered right into the slot, where their reader will find them. The
-reading end is an :class:`Inbox`: it gives owned copies, or views that lease the slot until the last of them has died.
+Here is the writing end: batches are gathered right into the slot, where their reader will find them. The reading end is
+:class:`headrace.workers.inbox.Inbox`.
 """
 
 from __future__ import annotations
 
 import threading
-import weakref
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
 from math import prod
 from operator import index
 from typing import Any, SupportsIndex
@@ -23,63 +19,11 @@ from headrace.core.buffers import Buffers
 from headrace.workers import codec
 from headrace.workers.codec import ALIGN, Packed
 from headrace.workers.parts import LEAST
-from headrace.workers.segments import Bytes, Segment
+from headrace.workers.segments import Segment
+from headrace.workers.slot import Slot
 
 _GRAIN = 1 << 16
 _TRIES = 3  # how often an array made in a slot may turn out not to be part of the value, before it is made elsewhere
-
-
-class _Root:
-    """An array over a segment that knows whether anybody else holds it, or a view of it."""
-
-    __slots__ = ("_array", "_segment", "_watch")
-
-    def __init__(self, segment: Segment) -> None:
-        self._segment = segment
-        self._renew()
-
-    def _renew(self) -> Bytes:
-        self._array: Bytes | None = self._segment.fresh()
-        self._watch = weakref.ref(self._array)
-        return self._array
-
-    @property
-    def array(self) -> Bytes:
-        """The array, to make views of."""
-        return self._renew() if self._array is None else self._array
-
-    def is_held(self) -> bool:
-        """Say whether there are views."""
-        self._array = None
-        self._array = self._watch()
-        return self._array is not None
-
-
-@dataclass(slots=True)
-class _Slot:
-    """A slot as its writer sees it: the segment, and what was made in it for the value at hand.
-
-    What user code was offered has a root of its own: its maker may hold it, and promises to leave it alone.
-    """
-
-    segment: Segment | None = None
-    gathered: _Root | None = None
-    offered: _Root | None = None
-    is_new: bool = False  # its reader does not have it yet
-    used: int = 0
-    refused: int = 0
-    end: int = 0  # of the value that lies in it
-    made: list[tuple[object, int, int]] = field(default_factory=list)
-
-    def renew(self, size: int) -> None:
-        """Take a fresh segment."""
-        self.segment = Segment(size)
-        self.gathered, self.offered = _Root(self.segment), _Root(self.segment)
-        self.is_new = True
-
-    def is_held(self) -> bool:
-        """Say whether anybody in this process still holds memory of it."""
-        return any(root is not None and root.is_held() for root in (self.gathered, self.offered))
 
 
 class SlotBuffers(Buffers):
@@ -101,6 +45,7 @@ class Outbox:
         to_worker: Whether the reader is a worker, which does not run the main module (see :func:`codec.take_apart`).
 
     >>> import os
+    >>> from headrace.workers.inbox import Inbox
     >>> outbox, inbox = Outbox(), Inbox(leases=0)
     >>> outbox.begin(0)
     >>> packed, segment = outbox.put(0, {"x": np.arange(10_000)})
@@ -112,8 +57,8 @@ class Outbox:
     def __init__(self, to_worker: bool = False) -> None:
         self.buffers: Buffers = SlotBuffers(self._gather)
         self._to_worker = to_worker
-        self._slots: dict[int, _Slot] = {}
-        self._open: _Slot | None = None  # where arrays are made
+        self._slots: dict[int, Slot] = {}
+        self._open: Slot | None = None  # where arrays are made
         self._lock = threading.Lock()  # user code may gather in threads of its own
         self._size = 0  # what all slots should have
         self._misses: dict[object, int] = {}
@@ -138,7 +83,7 @@ class Outbox:
 
         If any user code still holds memory of the slot, from the last time, the slot gets a fresh segment.
         """
-        one = self._slots.setdefault(slot, _Slot())
+        one = self._slots.setdefault(slot, Slot())
         if one.is_held():
             self._held += 1
             one.segment = None
@@ -234,88 +179,11 @@ class Outbox:
             one.made.append((key, offset, size))
             return np.ndarray(shape, dtype, root.array, offset)
 
-    def _learn(self, one: _Slot, packed: Packed) -> None:
+    def _learn(self, one: Slot, packed: Packed) -> None:
         """Count how often what was gathered in the slot was no part of the value: it had better lie elsewhere."""
         for key, offset, size in one.made:
             hit = any(offset <= start < offset + size for start, _ in packed.spans)
             self._misses[key] = 0 if hit else self._misses.get(key, 0) + 1
-
-
-class Inbox:
-    """The reading end of slots.
-
-    Args:
-        leases: How many slots at most may be leased by values at once, each until the last view of its memory has
-            died. With that many leased, and so always with 0, values are copies.
-        buffers: Give memory for copies; inboxes of one reader may share one.
-    """
-
-    def __init__(self, leases: int, buffers: Buffers | None = None) -> None:
-        self._leases = leases
-        self._buffers = Buffers() if buffers is None else buffers
-        self._segments: dict[int, Segment] = {}
-        self._leased: dict[int, weakref.ref[Any]] = {}
-        self._ended: deque[int] = deque()  # all that a callback does is to add to it: it may run anywhere
-        self._free: deque[int] = deque()
-
-    def take(self, slot: int, packed: Packed, segment: tuple[int, int] | None = None) -> Any:
-        """Return the value that lies in a slot.
-
-        Args:
-            slot: Which.
-            packed: Where in it.
-            segment: Descriptor (closed here) and size of the slot's segment, if it is a new one.
-        """
-        if segment is not None:
-            self.adopt(slot, *segment)
-        if packed.head is None and not packed.spans:
-            self._free.append(slot)
-            return codec.unpack(packed, _NOTHING, None)
-        self._end_leases()
-        own = self._segments[slot]
-        if not packed.spans or len(self._leased) >= self._leases:
-            try:
-                return codec.unpack(packed, own.root, self._buffers)
-            finally:
-                self._free.append(slot)
-        root = own.fresh()
-        self._leased[slot] = weakref.ref(root, partial(_note, self._ended, slot))
-        return codec.unpack(packed, root, None)
-
-    def adopt(self, slot: int, fd: int, size: int) -> None:
-        """Let a slot have another segment; the descriptor is closed here."""
-        segment = Segment.adopt(fd, size)
-        segment.close()
-        self._segments[slot] = segment
-
-    def freed(self) -> list[int]:
-        """Return the slots that have become free since the last call, with those whose leases have ended."""
-        self._end_leases()
-        return list(_drained(self._free))
-
-    def drop(self, slot: int) -> None:
-        """Forget a slot's segment; views of it stay what they are."""
-        self._segments.pop(slot, None)
-
-    def _end_leases(self) -> None:
-        for slot in _drained(self._ended):
-            self._leased.pop(slot, None)
-            self._free.append(slot)
-
-
-_NOTHING = np.empty(0, np.uint8)
-
-
-def _note(numbers: deque[int], number: int, _: object) -> None:
-    numbers.append(number)
-
-
-def _drained(numbers: deque[int]) -> Iterator[int]:
-    while numbers:
-        try:
-            yield numbers.popleft()
-        except IndexError:  # another thread has taken the last
-            return
 
 
 _outbox: Outbox | None = None
