@@ -33,7 +33,7 @@ bench: $(BENCH_VENV)/.bench  ## the speed table, into benchmarks/results.md
 	$(BENCH_VENV)/bin/python -m benchmarks.run
 
 smoke: $(VENV)/.test  ## the benchmarks on small data, without other loaders: they run, the figures mean little
-	$(VENV)/bin/python -m benchmarks.run --quick --loaders headrace_store
+	$(VENV)/bin/python -m benchmarks.run --quick --own
 
 check: test lint types docs demo smoke  ## all of these but bench
 

@@ -90,16 +90,15 @@ def timed(loader: Loader, data: Data, number: int) -> dict[str, Any]:
     """Time the batches after the first ``lead_in``, until the last one is there."""
     sums = [look(batch) for batch in ready(data)]
     count, total, lead_in = 0, 0, data.workload.lead_in
-    start = cpu = 0.0
     iterator = loader.epoch(number)
     gc.collect()
     for batch in iterator:
         total += look(batch)
         count += 1
         if count == lead_in:
-            cpu, start = processes.cpu_seconds(), time.perf_counter()
+            processor, start = processes.ProcessorTime(), time.perf_counter()
         elif count == data.workload.records:
-            seconds, cpu = time.perf_counter() - start, processes.cpu_seconds() - cpu
+            seconds, cpu = time.perf_counter() - start, processor.seconds()
     if count != data.workload.records or total != sum(sums[each % VARIETY] for each in range(count)):
         raise CheckError(f"{count} batches of {data.workload.records}, or other ones")
     return {"seconds": seconds, "cpu": cpu, "records": count - lead_in, "cut": False}

@@ -7,11 +7,30 @@ import resource
 from pathlib import Path
 
 
-def cpu_seconds() -> float:
-    """Return the processor time so far of this process, of those that it started, and of those that these started."""
+class ProcessorTime:
+    """Counts the processor time of this process, of those that it started, and of those that these started.
+
+    It begins when it is made; looking for the others is not counted.
+    """
+
+    def __init__(self) -> None:
+        others = _others()
+        self._began = _own() + others
+
+    def seconds(self) -> float:
+        """Return the processor time so far."""
+        own = _own()
+        return own + _others() - self._began
+
+
+def _own() -> float:
     own = resource.getrusage(resource.RUSAGE_SELF)
+    return own.ru_utime + own.ru_stime
+
+
+def _others() -> float:
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    seconds = own.ru_utime + own.ru_stime + ended.ru_utime + ended.ru_stime
+    seconds = ended.ru_utime + ended.ru_stime
     parents, ticks = _living()
     tick = os.sysconf("SC_CLK_TCK")
     below = {os.getpid()}

@@ -92,7 +92,7 @@ def timed(loader: Loader, data: Data, number: int) -> dict[str, Any]:
     floor = getattr(loader, "floor", False)
     lead_in = 0 if floor else data.workload.lead_in
     gc.collect()
-    cpu, start = processes.cpu_seconds(), time.perf_counter()
+    processor, start = processes.ProcessorTime(), time.perf_counter()
     for payload, labels in loader.epoch(number):
         size = len(labels)
         order[at : at + size] = labels
@@ -100,11 +100,11 @@ def timed(loader: Loader, data: Data, number: int) -> dict[str, Any]:
         handed_over += payload.nbytes + labels.nbytes
         lead_in -= 1
         if lead_in == 0:
-            cpu, start, untimed = processes.cpu_seconds(), time.perf_counter(), at
+            processor, start, untimed = processes.ProcessorTime(), time.perf_counter(), at
         if time.perf_counter() - start > LONGEST:
             break
     seconds = time.perf_counter() - start
-    cpu = processes.cpu_seconds() - cpu
+    cpu = processor.seconds()
     cut = at < data.workload.records and seconds > LONGEST
     if cut:
         checks.check_distinct(order[:at])

@@ -21,8 +21,8 @@ class Workload:
 
     ``shape`` is that of one record without its label; None stands for a sequence whose length differs by record. With
     ``augmented`` a function is applied to each record (see ``augmenting.py``); ``files`` names the workload whose files
-    are read, if it is another; ``lead_in`` counts the batches that are not timed. With ``carried`` a generator in another
-    process makes batches of that shape (see ``carrying.py``), no files are read, and records are whole batches.
+    are read, if it is another; ``lead_in`` counts the batches that are not timed. With ``carried`` a generator in
+    another process makes batches of that shape (see ``carrying.py``); no files are read, and records are whole batches.
     """
 
     name: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import statistics
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +24,7 @@ def collect(quick: bool, say: Callable[[str], None]) -> tuple[Lines, Lines]:
         making.make(Data((QUICK if quick else WORKLOADS)[name]))
     size, runs = ("quick", 2) if quick else ("full", RUNS)
     lines, goals = list(HEAD), list[str]()
-    for measure in (_latency, _virtual, _writing, _memory, _importing):
+    for measure in (_latency, _virtual, _writing, _memory, _importing, _starting, _metering, _predicting):
         name = measure.__name__.strip("_")
         try:
             more_lines, more_goals = measure(size, runs)
@@ -92,3 +93,46 @@ def _importing(size: str, runs: int) -> tuple[Lines, Lines]:
         [f"| `import headrace` beyond NumPy's own import | {text} |"],
         [goal("import beyond NumPy's own, ms", bare, 50, most=True)],
     )
+
+
+def _starting(size: str, runs: int) -> tuple[Lines, Lines]:
+    libraries = ["headrace", "torch"] if importlib.util.find_spec("torch") else ["headrace"]
+    took: dict[tuple[str, str], list[float]] = {}
+    for _ in range(runs):  # in turns, as the loaders are
+        for method in ("forkserver", "spawn", "fork"):
+            for library in libraries:
+                found = child.run("starting", library, method, size)["seconds"]
+                took.setdefault((library, method), []).append(found)
+    names = {"headrace": "Headrace", "torch": "torch DataLoader"}
+    lines = []
+    for (library, method), each in took.items():
+        text = f"{number(statistics.median(each) * 1e3)} ms"
+        lines.append(f"| images: 2 processes started, to the first batch: {names[library]}, {method} | {text} |")
+    if len(libraries) == 1:
+        return lines, []
+    ours, theirs = took["headrace", "forkserver"], took["torch", "forkserver"]
+    ratio = statistics.median(one / other for one, other in zip(ours, theirs, strict=True))
+    return lines, [goal("images: start of 2 processes by forkserver, of torch's time", ratio, 1, most=True)]
+
+
+def _metering(size: str, runs: int) -> tuple[Lines, Lines]:
+    cost = (child.run("metering", size)["ratio"] - 1) * 100
+    return (
+        [f"| images: what measuring for `report()` costs | {cost:.1f}% of an epoch |"],
+        [goal("images: what measuring costs, % of an epoch", max(cost, 0.0), 2, most=True)],
+    )
+
+
+def _predicting(size: str, runs: int) -> tuple[Lines, Lines]:
+    found = child.run("predicting", size)
+    lines = []
+    for each in found["predictions"]:
+        text = f"predicted {number(each['predicted'])}, measured {number(each['measured'])} batches/s"
+        lines.append(f"| `report()`, {each['case']}: {each['workers']} workers | {text}: {each['error']:+.0%} |")
+    rate, known = found["headspace"], found["headspace measured"]
+    text = f"predicted {number(rate)}, known {number(known)} batches/s: {rate / known - 1:+.0%}"
+    lines.append(f"| `report()`, a consumer that computes: the rate if data were free | {text} |")
+    right = found["verdicts"] == ["consumer waits", "data waits"]
+    text = ", ".join(found["verdicts"]) + (": right" if right else ": **wrong**")
+    lines.append(f"| `report()`, a consumer that does nothing, and one that computes: who waits | {text} |")
+    return lines, []
