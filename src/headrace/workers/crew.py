@@ -256,6 +256,7 @@ class Crew:
         with self.turn:
             self.turn.wait_for(lambda: not self._is_reading, 1.0)
             self._staff.let_go()
+            self._readers.clear()  # they hold this, and data: none of it shall wait for the garbage collector
 
     def _see_off(self) -> None:
         until = time.monotonic() + _PATIENCE
