@@ -98,8 +98,13 @@ class Delivery:
         self._let_go()
 
     def _let_go(self) -> None:
+        """Hold no memory any more, and nothing that holds this: none of it shall wait for the garbage collector."""
+        self._broken = self._broken or ("the workers were closed before this result was taken", None)
+        for slot in range(self._slots):
+            self._outbox.drop(slot)
         self._inboxes = []
         self._outbox = Outbox()
+        self._slips.clear()
 
     def _ship(self) -> Shipment:
         for module in self._by_value.values():
@@ -171,7 +176,10 @@ class Delivery:
 
     def file(self, worker: int, what: str, rest: Sequence[Any], files: list[int]) -> None:
         """Take what a worker says of the work; the crew calls this, holding its turn."""
-        if what in ("done", "failed"):
+        if not self._inboxes:  # it was given up meanwhile
+            for file in files:
+                os.close(file)
+        elif what in ("done", "failed"):
             number, slot, seconds, packed, size = rest
             if files:
                 self._inboxes[worker].adopt(slot, files[0], size)
