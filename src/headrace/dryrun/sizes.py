@@ -100,7 +100,7 @@ def _estimate(findings: Findings, size: int) -> float:
 
 def _measured(findings: Findings, node: Node) -> float | None:
     """Return the seconds of one item, of whole batches as a run reads them; None where one fails."""
-    run = Reading(node).open(Desk())
+    run = Reading(node, findings.on_error).open(Desk())
     many = 1 if node.batched else min(_TOGETHER, node.length or _TOGETHER)
     times = []
     for step in range(min(_TIMED, max((node.length or _TIMED) // many, 1))):
@@ -209,6 +209,7 @@ def _through(findings: Findings, flow: Any) -> float:
             left = Findings()
             left.report.stages = [stage for stage in stages if stage.stage not in own]
             left.report.problems = findings.report.problems
+            left.on_error = "raise" if one.on_error == "raise" else "skip"
             seconds += times * (figures_of(left, one.node, None).item_seconds or 0.0)
         else:
             words = _words(one)
