@@ -120,13 +120,9 @@ class ExecutorTicket:
         try:
             return self._future.result()
         except (BrokenExecutor, CancelledError) as error:
-            raise WorkerError(
-                f"the executor gave up job {self._job!r:.200}: {type(error).__name__}: {error}"
-            ) from error
+            raise WorkerError(f"the executor gave up {self._job!r:.200}: {type(error).__name__}: {error}") from error
         except Exception as error:  # our own function answers every error: this one is the executor's
-            raise WorkerError(
-                f"the executor failed on job {self._job!r:.200}: {type(error).__name__}: {error}"
-            ) from error
+            raise WorkerError(f"the executor failed on {self._job!r:.200}: {type(error).__name__}: {error}") from error
         finally:
             self._pool.drop(self._future)
 
