@@ -187,7 +187,10 @@ class BackgroundCursor:
         _, outcome = self._running.next()
         if isinstance(outcome, Failed):
             self.close()
-            raise outcome.error
+            try:
+                raise outcome.error
+            finally:
+                del outcome  # the error holds this frame: in a circle, all data would wait for the garbage collector
         items, notes = outcome.value, outcome.notes
         self._ahead.extend(items)
         self._marks.extend(notes.marks)

@@ -101,7 +101,10 @@ class ParallelCursor:
         if isinstance(outcome, Failed):
             if job is not None:
                 self._count += 1
-            raise outcome.error
+            try:
+                raise outcome.error
+            finally:
+                del outcome  # the error holds this frame: in a circle, all data would wait for the garbage collector
         made, notes = outcome.value, outcome.notes
         self._ahead.extend(made)
         if notes.error is not None:

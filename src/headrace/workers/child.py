@@ -45,7 +45,8 @@ def serve(files: list[int], settings: dict[str, Any]) -> None:
         _own_randomness()
         diary = Diary(files[2])
         diary.record_crashes()
-        _Worker(Channel.adopt(files[0]), Queue.adopt(files[1]), diary, settings).live()
+        worker = _Worker(Channel.adopt(files[0]), Queue.adopt(files[1]), diary, settings)
+        worker.live()  # named, so that it is not taken apart at the end, with warnings of what it has open
         code = 0
     except BaseException:
         traceback.print_exc()
