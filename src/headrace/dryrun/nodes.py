@@ -162,7 +162,8 @@ class NodeTrial:
         other = [one for one, row in zip(alone, rows, strict=True) if not same(row, one.value)]
         if not other:
             return
-        if all(near(row, one.value) for one, row in zip(alone, rows, strict=True)):
+        scale = max((largest(sample.value) for sample in samples), default=0.0)
+        if all(near(row, one.value, scale) for one, row in zip(alone, rows, strict=True)):
             self.findings.note(words, "rounds differently with the number of rows beside a row, as matrix products do")
             return
         self.findings.problem(
@@ -315,17 +316,39 @@ def spread_at(node: Node, n: int) -> At:
     return At(spread(node.length, n))
 
 
-def near(a: Any, b: Any) -> bool:
-    """Say whether floating-point numbers in two rows differ by rounding at most, and all else not at all."""
+def largest(value: Any) -> float:
+    """Return the largest absolute value of the numbers in a row; 0 where there are none.
+
+    >>> largest({"x": np.array([1.0, -3.0]), "name": "a"})
+    3.0
+    """
+    if isinstance(value, dict | tuple):
+        return max(map(largest, value.values() if isinstance(value, dict) else value), default=0.0)
+    if not isinstance(value, np.ndarray | np.generic | int | float) or np.asarray(value).dtype.kind not in "iufb":
+        return 0.0
+    sizes = np.abs(np.asarray(value, np.float64))
+    return float(np.max(sizes, initial=0.0, where=np.isfinite(sizes)))
+
+
+def near(a: Any, b: Any, scale: float) -> bool:
+    """Say whether floating-point numbers in two rows differ by rounding at most, and all else not at all.
+
+    Args:
+        a: A row.
+        b: The other.
+        scale: The size of the numbers that they were made of: differences of these may be much smaller.
+
+    >>> near(np.float64(1e-17), np.float64(0), 1.0), near(np.float64(1e-17), np.float64(0), 1e-17)
+    (True, False)
+    """
     if type(a) is not type(b):
         return False
     if isinstance(a, dict):
-        return a.keys() == b.keys() and all(near(a[name], b[name]) for name in a)
+        return a.keys() == b.keys() and all(near(a[name], b[name], scale) for name in a)
     if isinstance(a, tuple):
-        return len(a) == len(b) and all(map(near, a, b))
+        return len(a) == len(b) and all(near(left, right, scale) for left, right in zip(a, b, strict=True))
     if isinstance(a, np.ndarray | np.generic | float) and np.asarray(a).dtype.kind in "fc":
         left, right = np.asarray(a), np.asarray(b)
-        scale = float(np.abs(left).max(initial=0.0))
-        bound = 256 * float(np.finfo(left.dtype).eps) * scale
+        bound = 256 * float(np.finfo(left.dtype).eps) * max(scale, largest(left))
         return left.shape == right.shape and bool(np.allclose(left, right, rtol=0, atol=bound, equal_nan=True))
     return same(a, b)

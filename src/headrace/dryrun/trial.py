@@ -17,6 +17,7 @@ from headrace.dryrun.nodes import NodeTrial
 from headrace.dryrun.result import DryRun
 from headrace.dryrun.sizes import check_lengths, figures_of, flow_figures
 from headrace.dryrun.travel import Traveller, check_results, check_travel, function_of
+from headrace.dryrun.watch import untouched
 from headrace.nodes.batched import Batched
 from headrace.nodes.crossing import Crossing
 from headrace.nodes.kept import Kept
@@ -36,6 +37,12 @@ def dry_run_node(node: Node, n: int = 8, strict: bool = False) -> DryRun:
         ArgumentError: ``n`` is below 1.
     """
     findings, n = Findings(), whole(n, "n", 1)
+    with untouched():
+        _try_node(findings, node, n)
+    return _told(findings.report, strict)
+
+
+def _try_node(findings: Findings, node: Node, n: int) -> None:
     samples: list[Sample] = []
     item_bytes = None
     if check_lengths(findings, node):
@@ -44,7 +51,6 @@ def dry_run_node(node: Node, n: int = 8, strict: bool = False) -> DryRun:
         item_bytes = _bytes(samples, trial.batch_bytes)
     _check_travel(findings, [node], samples, node.words())
     findings.report.figures = figures_of(findings, node, item_bytes)
-    return _told(findings.report, strict)
 
 
 def dry_run_flow(flow: Flow, n: int = 8, strict: bool = False) -> DryRun:
@@ -55,6 +61,12 @@ def dry_run_flow(flow: Flow, n: int = 8, strict: bool = False) -> DryRun:
         ArgumentError: ``n`` is below 1.
     """
     findings, n = Findings(), whole(n, "n", 1)
+    with untouched():
+        _try_flow(findings, flow, n)
+    return _told(findings.report, strict)
+
+
+def _try_flow(findings: Findings, flow: Flow, n: int) -> None:
     crossings = [one for one in walk(flow) if isinstance(one, Crossing)]
     samples: list[Sample] = []
     item_bytes = None
@@ -68,7 +80,6 @@ def dry_run_flow(flow: Flow, n: int = 8, strict: bool = False) -> DryRun:
     top = "stream()" if isinstance(flow, Crossing) or words is None else str(words())
     _check_travel(findings, nodes, samples, top, flow)
     findings.report.figures = flow_figures(findings, flow, item_bytes)
-    return _told(findings.report, strict)
 
 
 def _bytes(samples: list[Sample], batch_bytes: float | None) -> float | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pickle
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -62,8 +63,24 @@ class _Globals:
             torch.set_rng_state(torch.frombuffer(bytearray(self.states["torch"]), dtype=torch.uint8))
 
 
+@contextmanager
+def untouched() -> Iterator[None]:
+    """Leave the global generators as they were found.
+
+    >>> with untouched():
+    ...     first = random.random()
+    >>> first == random.random()
+    True
+    """
+    found = _Globals.now()
+    try:
+        yield
+    finally:
+        found.restore()
+
+
 def twice(run: Callable[[], Any], clock: Clock | None = None) -> Outcome:
-    """Run what gives something fresh each time, twice; global generators are left as they were found.
+    """Run what gives something fresh each time, twice.
 
     Args:
         run: What is run.
@@ -78,9 +95,7 @@ def twice(run: Callable[[], Any], clock: Clock | None = None) -> Outcome:
     try:
         value = run()
     except Exception as error:
-        outcome = Outcome(error=error, seconds=perf_counter() - began, drew=found.differing(_Globals.now()))
-        found.restore()
-        return outcome
+        return Outcome(error=error, seconds=perf_counter() - began, drew=found.differing(_Globals.now()))
     seconds = _own(clock, began)
     drew = found.differing(_Globals.now())
     kept = owned(value)  # it may be one array that is filled again
@@ -91,7 +106,6 @@ def twice(run: Callable[[], Any], clock: Clock | None = None) -> Outcome:
         repeats = same(kept, again)
     except Exception:  # a function that fails the second time does not repeat
         repeats = False
-    found.restore()
     return Outcome(value, None, seconds, drew, repeats)
 
 
