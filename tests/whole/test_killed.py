@@ -18,8 +18,9 @@ import pytest
 
 import headrace as hr
 from headrace import WorkerError
-from tests.whole.killed import KINDS, STEP, digests, lines_of
+from tests.whole.killed import KINDS, STEP, lines_of
 from tests.whole.living import NOTHING, Family
+from tests.whole.pipelines import digests
 
 KILLS = int(os.environ.get("HEADRACE_KILLS", "20"))
 CASES = {"processes": 0.4, "views": 0.2, "background": 0.2, "maps": 0.2}  # which share of the kills each has
@@ -95,7 +96,8 @@ def named(record: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
 def test_after_the_death_of_a_worker_the_same_iterator_goes_on(method: Any) -> None:
     ds = hr.Dataset(n=np.arange(400)).shuffle(0).map(named, seed=1).batch(4)
     expected = [(batch["n"].tolist(), batch["z"].tolist()) for batch in ds.stream(2)]
-    seen, deaths, victim = [], 0, 0
+    seen: list[Any] = []
+    deaths = victim = 0
     with iter(ds.stream(2, workers=hr.Processes(2, start_method=method))) as iterator:
         while len(seen) < len(expected):
             try:
