@@ -4,6 +4,7 @@ Every epoch has a seed of its own, so that no permutation is at hand from before
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,7 +22,8 @@ def fetch(data: Data) -> hr.Dataset:
     name = data.workload.folder.name
     store = hr.Store(data.workload.folder / "headrace")
     if name not in store.ids():
-        store.submit(hr.Dataset(payload=payload(data), label=data.column("label")), name, VERSION)
+        with contextlib.suppress(hr.ExistsError):  # another loader's process was quicker
+            store.submit(hr.Dataset(payload=payload(data), label=data.column("label")), name, VERSION)
     return store.fetch(name, VERSION)
 
 
