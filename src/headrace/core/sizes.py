@@ -47,6 +47,8 @@ def records_in(value: Any) -> int:
     >>> records_in((np.zeros(5), np.zeros(5))), records_in(3.0)
     (5, 1)
     """
+    if isinstance(value, Nested):
+        return value._length
     if isinstance(value, tuple):
         return records_in(value[0]) if value else 0
     if isinstance(value, dict):

@@ -23,6 +23,7 @@ from headrace.core.sizes import records_in
 from headrace.core.source import Indices
 from headrace.core.state import read_whole
 from headrace.nodes.blocks import items_that_fit
+from headrace.nodes.maps import has_policies
 from headrace.nodes.node import Node
 from headrace.nodes.reading import Job, Reading
 from headrace.nodes.show import chain, costs_nothing
@@ -31,6 +32,7 @@ from headrace.nodes.topology import Topology
 from headrace.workers.inline import Inline
 from headrace.workers.prefetch import Prefetch
 from headrace.workers.running import Running
+from headrace.workers.straight import Straight
 from headrace.workers.work import Done, Failed, Place, Workers
 
 _MOST_RECORDS = 256  # records read together where they are handed out one by one
@@ -134,8 +136,11 @@ class _CrossingCursor:
         self._first = first_epoch
         self._end = None if flow.epochs is None else first_epoch + flow.epochs
         self._ahead: deque[Any] = deque()  # items that came with the one handed out last
-        self._running: Running | None = None
+        self._running: Running | Straight | None = None
+        self._batched = flow.node.batched
+        self._stride = flow.lane[1]
         self._block = 1
+        self._quick = 0  # batches of this epoch that are read without asking for jobs
         self._names: Any = None
         self._error: BaseException | None = None  # of the step behind those ahead
         self._barren = 0  # steps in a row that were left out
@@ -169,6 +174,8 @@ class _CrossingCursor:
 
     def __next__(self) -> Any:
         ahead = self._ahead
+        if self._quick and not ahead:
+            return self._quickly()
         while True:
             while not ahead:
                 self._fetch()
@@ -176,11 +183,25 @@ class _CrossingCursor:
             if item is SKIP:
                 self._leave_out()
                 continue
-            if self._flow.node.batched:
+            if self._batched:
                 self._check_alike(item)
-            self._step += self._flow.lane[1]  # only now: what failed can be tried again
+            self._step += self._stride  # only now: what failed can be tried again
             self._barren = 0
             return item
+
+    def _quickly(self) -> Any:
+        """Read a batch here and now: what ``_fetch`` does, where it is known that nothing else can happen."""
+        try:
+            item = self._running.one(self._epoch, self._step)  # type: ignore[union-attr]
+        except BaseException:
+            self._restart()
+            raise
+        self._check_alike(item)
+        self._step += 1
+        self._quick -= 1
+        if not self._quick:  # from here on the jobs say again what there is to do
+            self._running.renew(self._jobs(self._epoch, self._base, self._step))  # type: ignore[union-attr]
+        return item
 
     def _leave_out(self) -> None:
         """Go past a step that a policy leaves out.
@@ -219,22 +240,33 @@ class _CrossingCursor:
             raise
         if isinstance(outcome, Failed):
             self._restart()
-            raise outcome.error
+            try:
+                raise outcome.error
+            finally:
+                del outcome  # the error holds this frame: in a circle, all data would wait for the garbage collector
         items, notes = outcome.value, outcome.notes
         if job.many:
             self._enter(job.epoch, job.base, job.step)
         self._ahead.extend(items)
         self._error = None if notes.error is None else notes.error.error
-        records = sum(map(records_in, items)) if self._flow.node.batched else len(items)
+        records = sum(map(records_in, items)) if self._batched else len(items)
         self._running.handed_out(outcome, notes.laps, len(items), records)
         if len(items) >= self._block:
             self._enlarge(outcome)
         if notes.failures:
             self._admit(notes.failures)
+        if type(self._running) is Straight and self._batched and self._plain:
+            self._quick = max(0, (self._node.length or 0) - job.step - 1)
+
+    @cached_property
+    def _plain(self) -> bool:
+        """Whether no policy decides about records, and each step comes after the one before."""
+        flow = self._flow
+        return flow.on_error == "raise" and self._stride == 1 and not has_policies(flow.node)
 
     def _enlarge(self, outcome: Done) -> None:
         """Ask for more together: of records as many as are few in memory, of batches where they are quickly made."""
-        if not self._flow.node.batched:
+        if not self._batched:
             self._block = min(2 * self._block, items_that_fit(outcome.nbytes, self._block, _MOST_RECORDS))
         elif outcome.seconds < _SHORT and outcome.nbytes < _SMALL:
             self._block = min(2 * self._block, self._most_batches)
@@ -246,7 +278,7 @@ class _CrossingCursor:
             self._restart()
             raise
 
-    def _opened(self) -> Running:
+    def _opened(self) -> Running | Straight:
         """Start the workers, and give them what there is to do from here on."""
         flow = self._flow
         _ = flow.node.length  # a filter is evaluated here, once for all workers
@@ -257,6 +289,8 @@ class _CrossingCursor:
         jobs = self._jobs(self._epoch, self._base, self._step)
         bounded = flow.node.batched and flow.prefetch.batches is not None
         weigh = (lambda: self._block) if bounded else None
+        if type(flow.workers) is Inline:
+            return Straight(work, jobs, flow.ledger)
         return Running(flow.workers, work, jobs, flow.prefetch, flow.copy, flow.ledger, flow.length(), weigh)
 
     def _jobs(self, epoch: int, base: int, step: int) -> Iterator[Job]:
@@ -271,8 +305,9 @@ class _CrossingCursor:
                 step = (flow.lane[0] - (epoch - self._first) * (steps or 0)) % stride
             half, warm = (0, ()) if steps is None else (steps // 2, self._warming(epoch, steps))
             while steps is None or step < steps:
-                left = None if steps is None else len(range(step, steps, stride))
-                count = self._block if left is None else min(self._block, left)
+                count = self._block
+                if count > 1 and steps is not None:
+                    count = min(count, len(range(step, steps, stride)))
                 yield Job(epoch, base, step, count, stride)
                 step += count * stride
                 if warm and step >= half:
@@ -295,14 +330,17 @@ class _CrossingCursor:
         self._ahead.clear()
         self._error = None
         self._block = 1
+        self._quick = 0
         running, self._running = self._running, None
         if running is not None:
             running.close()
 
     def _check_alike(self, item: Any) -> None:
         """Make sure that every batch has the columns of those before it."""
-        if isinstance(item, Batch | Mapping):
-            names: Any = item.keys()
+        if type(item) is Batch:
+            names: Any = item._columns.keys()
+        elif isinstance(item, Batch | Mapping):
+            names = item.keys()
         elif type(item) is tuple:
             names = len(item)
         else:

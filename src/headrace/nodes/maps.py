@@ -203,3 +203,8 @@ def _each(at: At) -> list[int]:
 def _some(ids: Indices) -> str:
     shown = ", ".join(map(str, ids[:5].tolist()))
     return f"{'record' if len(ids) == 1 else 'records'} {shown}{', ...' if len(ids) > 5 else ''}"
+
+
+def has_policies(node: Node) -> bool:
+    """Say whether a map in a chain has a policy of its own for records that it fails on."""
+    return (isinstance(node, Map) and node.on_error is not None) or any(map(has_policies, node.inputs))

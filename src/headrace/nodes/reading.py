@@ -60,6 +60,9 @@ class Notes(NamedTuple):
     error: Carried | None = None
 
 
+_TOGETHER = 16  # jobs whose measurements are told of together, where they need not be sent
+
+
 @dataclass(frozen=True, eq=False)
 class Reading:
     """The items of a node by their numbers.
@@ -82,8 +85,8 @@ class Reading:
         for leaf in leaves(self.node):
             give = getattr(leaf.source, "share", None)
             if give is not None:
+                leaf.__dict__.pop("columns", None)  # asked for again where they lie then; else they would be held twice
                 give(place)
-                leaf.__dict__.pop("columns", None)  # asked for again: they lie elsewhere now
 
     def words(self) -> str:
         return chain(self.node)
@@ -92,27 +95,42 @@ class Reading:
 class _Reader:
     """One worker's reader."""
 
-    __slots__ = ("_base", "_context", "_node", "_work")
+    __slots__ = ("_base", "_context", "_flushes", "_node", "_unsent", "_work")
 
     def __init__(self, work: Reading, desk: Desk) -> None:
         self._work = work
         self._context = Context(desk.buffers, Clock(), work.on_error)
-        self._base = 0
-        self._node = work.node
+        self._flushes = desk.flushes
+        self._unsent = 0  # jobs that were measured, and not told of yet
+        self._enter(0)
+
+    def _enter(self, base: int) -> None:
+        self._base = base
+        self._node = self._work.node if base == 0 else Topology.of(self._work.node).rebased(base)
 
     def __call__(self, job: Job) -> tuple[list[Any], Notes]:
         epoch, base, step, count, stride = job
         if base != self._base:
-            self._base = base
-            self._node = self._work.node if base == 0 else Topology.of(self._work.node).rebased(base)
+            self._enter(base)
         try:
             items, error = self._items(epoch, step, count, stride)
         finally:
             failures = self._context.settle()
             for one in failures:
                 released(one.error)  # else each would keep the batch that it was raised in
+        self._unsent += 1
+        laps = {} if self._flushes and self._unsent < _TOGETHER else self.flush()
+        return items, Notes(laps, failures, error)
+
+    def one(self, epoch: int, step: int) -> Any:
+        """Return one item from the base of the job before: what a job of one step gives, in less time."""
+        return self._item(self._node, epoch, step)
+
+    def flush(self) -> Laps:
+        """Return what was measured and not told of yet."""
+        self._unsent = 0
         clock = self._context.clock
-        return items, Notes({} if clock is None else clock.take(), failures, error)
+        return {} if clock is None else clock.take()
 
     def _items(self, epoch: int, step: int, count: int, stride: int) -> tuple[list[Any], Carried | None]:
         node = self._node

@@ -72,7 +72,8 @@ class Running:
     def handed_out(self, done: Done, laps: Laps, items: int, records: int) -> None:
         """Note what came: how long each stage took, and how many items and records it is."""
         meter = self._ledger.meter
-        meter.add(laps)
+        if laps:
+            meter.add(laps)
         meter.deliver(self._asked, done.seconds, done.nbytes, items, records, self._results.ready)
         if self._tuner is not None and items:
             self._tune(self._tuner, done.seconds, items)

@@ -24,11 +24,14 @@ class Desk:
         buffers: Where batches are gathered; in a process of its own that is memory its reader shares.
         index: Which worker this is.
         count: How many there are.
+        flushes: Whether the work need not send its measurements with each job: they are looked at only now and then,
+            and asked for by ``flush`` at the end.
     """
 
     buffers: Buffers = field(default_factory=Buffers)
     index: int = 0
     count: int = 1
+    flushes: bool = False
 
 
 Run: TypeAlias = Callable[[Any], tuple[Any, Any]]
