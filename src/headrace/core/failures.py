@@ -126,3 +126,12 @@ def check(on_error: Any) -> OnError:
         )
     policy: OnError = on_error
     return policy
+
+
+def leaves_out(on_error: OnError) -> bool:
+    """Say whether records may be left out under a policy.
+
+    >>> leaves_out("raise"), leaves_out(Retry(2)), leaves_out(Retry(2, then="skip"))
+    (False, False, True)
+    """
+    return (on_error.then if isinstance(on_error, Retry) else on_error) != "raise"

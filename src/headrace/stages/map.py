@@ -10,7 +10,7 @@ from headrace.core import seeds
 from headrace.core.arguments import function as check_function
 from headrace.core.callables import code_of, failure, name_of
 from headrace.core.errors import ArgumentError, RecordError
-from headrace.core.failures import SKIP, SKIP_RETURNED
+from headrace.core.failures import SKIP, SKIP_RETURNED, leaves_out
 from headrace.core.flow import Cursor, Flow, State
 from headrace.core.ledger import Ledger
 from headrace.core.state import read_whole
@@ -85,6 +85,9 @@ class Map(Stage):
             self.doing.on_error,
         )
         return ParallelCursor(Marks(self.upstream, state, epoch, count), work, self.doing, count)
+
+    def length(self) -> int | None:
+        return None if leaves_out(self.doing.on_error) else super().length()
 
     @property
     def ledger(self) -> Ledger | None:

@@ -101,6 +101,8 @@ class ParallelCursor:
         if isinstance(outcome, Failed):
             if job is not None:
                 self._count += 1
+                if len(job.items) > 1:
+                    self._running.first(Job(job.number + 1, job.items[1:]))
             try:
                 raise outcome.error
             finally:
@@ -115,7 +117,8 @@ class ParallelCursor:
         self._marks.forget(self._count)
         records = sum(map(records_in, made)) if made and not isinstance(made[0], str) else len(made)
         self._running.handed_out(outcome, notes.laps, len(made), records)
-        if outcome.seconds < _SHORT and outcome.nbytes < _SMALL and len(made) >= self._chunk:
+        fits = outcome.nbytes * 4 * self._doing.workers.size < self._doing.prefetch.nbytes
+        if outcome.seconds < _SHORT and outcome.nbytes < _SMALL and fits and len(made) >= self._chunk:
             self._chunk = min(2 * self._chunk, self._most)
         if notes.failures:
             ledger = self._doing.ledger
@@ -129,9 +132,10 @@ class ParallelCursor:
         # a bound that the user gave is one of items, whatever number of them goes out together
         self._most = _MOST_ITEMS if doing.prefetch.batches is None else max(1, depth // (2 * max(size, 1)))
         self._most = self._most if size else 1
-        weigh = None if doing.prefetch.batches is None else lambda: self._chunk
         jobs = self._jobs()
-        return Running(doing.workers, self._work, jobs, doing.prefetch, doing.copy, doing.ledger, weigh=weigh)
+        return Running(
+            doing.workers, self._work, jobs, doing.prefetch, doing.copy, doing.ledger, weigh=lambda: self._chunk
+        )
 
     def _jobs(self) -> Iterator[Job]:
         """Draw items, as many together as is worth it."""

@@ -23,7 +23,7 @@ class Ordered:
         pool: Who does them.
         jobs: What there is to do; drawn from only as far as the bounds allow.
         prefetch: The bounds. A pool that runs nothing by itself is never ahead.
-        weigh: Says how many items the next job will be, at most; then the bound is one of items and not of jobs.
+        weigh: Says how many items the next job will be, at most; then a number that a user gave is one of items.
 
     >>> from headrace.workers.inline import InlinePool
     >>> from headrace.workers.work import Desk
@@ -32,7 +32,7 @@ class Ordered:
     [(1, 10), (2, 20), (3, 30)]
     """
 
-    __slots__ = ("_hand", "_items", "_jobs", "_largest", "_old", "_out", "_pool", "_prefetch", "_weigh", "ready")
+    __slots__ = ("_each", "_hand", "_items", "_jobs", "_old", "_out", "_pool", "_prefetch", "_weigh", "ready")
 
     def __init__(
         self, pool: Pool, jobs: Iterator[Any], prefetch: Prefetch, weigh: Callable[[], int] | None = None
@@ -45,7 +45,7 @@ class Ordered:
         self._items = 0  # in hand
         self._out = 0  # of the result that was handed out last, those that wait for their turn
         self._old: Pool | None = None
-        self._largest = 0
+        self._each = 0.0  # bytes of an item, the largest so far
         self.ready = 0
         """How many results lay ready when the last one was asked for: 0 where it had to be waited for."""
 
@@ -66,8 +66,8 @@ class Ordered:
         if self._old is not None and (not hand or hand[0][2] is not self._old):
             self._old.close()
             self._old = None
-        if type(outcome) is Done:
-            self._largest = max(self._largest, outcome.nbytes)
+        if type(outcome) is Done and items:
+            self._each = max(self._each, outcome.nbytes / max(items, 1))
         if self._pool.size:
             self._fill()  # the workers go on while the consumer works
         return job, outcome
@@ -93,11 +93,12 @@ class Ordered:
         jobs, size = len(self._hand) + (self._out > 0), self._pool.size
         if not jobs:
             return True
-        if not size or (not self._largest and jobs >= size):  # until it is known how large a result is
+        if not size or (not self._each and jobs >= size):  # until it is known how large a result is
             return False
-        if (jobs + 1) * self._largest > self._prefetch.nbytes:
+        items, bounds = self._items + self._out + self._weigh(), self._prefetch
+        if items * self._each > bounds.nbytes:
             return False
-        return self._items + self._out + self._weigh() <= self._prefetch.depth(size)
+        return (jobs < bounds.depth(size)) if bounds.batches is None else (items <= bounds.batches)
 
     def first(self, job: Any) -> None:
         """Hand in a job whose result comes next, before those that are in hand."""
