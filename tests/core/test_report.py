@@ -130,6 +130,6 @@ def test_a_measured_run_is_told_as_it_went() -> None:
         sleep(0.012)
     report = Report([meter], cores=4)
     # nine pauses of the consumer lie between the first item and the last
-    assert report.analysis.headspace == pytest.approx(10 / (9 * 0.012), rel=0.3)
-    assert report.analysis.predict(meter, 1) == pytest.approx(10 / (9 * 0.012), rel=0.3)
+    assert 10 / (9 * 0.03) <= report.analysis.headspace <= 10 / (9 * 0.012)  # a busy machine sleeps longer
+    assert report.analysis.predict(meter, 1) == pytest.approx(report.analysis.headspace, rel=0.05)
     assert report.analysis.predict(meter, 0) == pytest.approx(report.analysis.rate, rel=0.05)

@@ -7,7 +7,7 @@ import random
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter, sleep
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -123,6 +123,11 @@ def test_all_problems_are_told_at_once_and_none_hides_another() -> None:
 
 def test_strict_says_nothing_of_a_chain_without_problems() -> None:
     assert ds.batch(10).dry_run(strict=True).ok
+
+
+def test_arrays_drawn_without_a_seed_are_found() -> None:
+    report = ds.map(lambda record: {"noise": np.random.default_rng().random(3)}).batch(4).dry_run()
+    assert "gives something else for the same input" in only(report)
 
 
 @pytest.mark.parametrize("draw", [random.random, np.random.rand, lambda: float(np.random.default_rng().random())])
@@ -297,16 +302,14 @@ def test_a_large_batch_is_not_made_to_know_its_size() -> None:
     assert wide.dry_run(n=2).figures.item_bytes == 10 * 4_000_000
 
 
-def test_the_time_of_an_epoch_is_near_that_of_a_run() -> None:
+def test_the_time_of_an_epoch_is_that_of_all_its_records() -> None:
     def slow(record: Any) -> Any:
-        sleep(0.0005)
+        sleep(0.002)
         return record
 
-    chain = Dataset(range(200)).map(slow).batch(10)
-    predicted = chain.dry_run().figures.epoch_seconds
-    began = perf_counter()
-    chain.list()
-    assert predicted == pytest.approx(perf_counter() - began, rel=0.4)
+    predicted = Dataset(range(200)).map(slow).batch(10).dry_run().figures.epoch_seconds
+    assert predicted is not None
+    assert 200 * 0.002 <= predicted <= 3 * 200 * 0.002  # a busy machine sleeps longer
 
 
 def test_it_is_shown_as_text_html_and_plain_data() -> None:

@@ -171,8 +171,9 @@ def test_the_time_of_batches_counts_their_items() -> None:
         return item
 
     figures = Stream(range(100)).map(slow).batch(10).dry_run().figures
-    assert figures.item_seconds == pytest.approx(10 * 0.0011, rel=0.4)
-    assert figures.epoch_seconds == pytest.approx(10 * 10 * 0.0011, rel=0.4)
+    assert figures.item_seconds is not None
+    assert 10 * 0.0009 <= figures.item_seconds <= 10 * 0.003  # a busy machine sleeps longer
+    assert figures.epoch_seconds == pytest.approx(10 * figures.item_seconds)
 
 
 def test_a_resumed_stream_is_tried_from_its_front() -> None:
