@@ -59,7 +59,7 @@ class Crew:
         self._retired: deque[int] = deque()
         self._numbers: dict[int, int] = {}  # of the workers' processes
         self._works = self._jobs = 0
-        self._is_reading = self._is_torn = self._is_closed = False
+        self._is_reading = self._is_torn = self._is_closed = self._is_gone = False
         self._over: str | None = None  # why nothing more can come
         self._lost: tuple[int, float] | None = None  # a worker whose connection has ended, and until when that waits
         self._staff = start(count, method, threads)
@@ -236,29 +236,37 @@ class Crew:
     # The end.
 
     def close(self) -> None:
-        """End the workers, whatever they are doing, and wait until they are gone; may be called again."""
+        """End the workers, whatever they are doing, and wait until they are gone.
+
+        May be called again, also to finish what was interrupted.
+        """
         with self.turn:
-            if self._is_closed:
+            if self._is_gone:
                 return
-            self._is_closed = True
-            if self._program != os.getpid():
-                self._staff.let_go()
-                return
-            self._hear_nursery()
-            for channel in self._channels:
-                channel.hang_up()
-            if self._numbers:
-                self._control.send(pickle.dumps(("close", GRACE)))
-            else:  # there are no workers yet, or they have begun nothing: they end with their nursery
-                self._staff.nursery.kill()
+            if not self._is_closed and self._program == os.getpid():
+                self._is_closed = True
+                self._dismiss()
+        if self._program == os.getpid():
+            self._see_off()
+        with self.turn:
+            self._is_closed = self._is_gone = True
             self.turn.notify_all()
-        self._see_off()
-        with self.turn:
             self.turn.wait_for(lambda: not self._is_reading, 1.0)
             self._staff.let_go()
-            self._readers.clear()  # they hold this, and data: none of it shall wait for the garbage collector
+
+    def _dismiss(self) -> None:
+        """Tell everybody to end."""
+        self._hear_nursery()
+        for channel in self._channels:
+            channel.hang_up()
+        if self._numbers:
+            self._control.send(pickle.dumps(("close", GRACE)))
+        else:  # there are no workers yet, or they have begun nothing: they end with their nursery
+            self._staff.nursery.kill()
+        self.turn.notify_all()
 
     def _see_off(self) -> None:
+        """Wait until the nursery has ended, which outlives all workers."""
         until = time.monotonic() + _PATIENCE
         while not self._control.ended and time.monotonic() < until:
             readable([self._control.fileno()], until - time.monotonic())

@@ -17,10 +17,10 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from headrace.workers.frames import Channel
-from headrace.workers.system import leave_signals_alone, readable, restore_signals, watch_process
+from headrace.workers.system import leave_signals_alone, readable, restore_signals, signals_held, watch_process
 
 Serve: TypeAlias = Callable[[list[int], dict[str, Any]], None]
 """What a worker does all its life, given its descriptors and its settings."""
@@ -109,20 +109,24 @@ class _Nursery:
         self._tell("started", settings["index"], number, 0)
 
     def _fork(self, files: list[int], settings: dict[str, Any]) -> int:
-        assert self._serve is not None
-        nursery = os.getpid()
+        settings = {**settings, "nursery": os.getpid()}
         gc.freeze()  # what is shared from here on should not be touched, and so copied, by collections
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads, which the user asked for
-            number = os.fork()
-        if number:
-            return number
+            with signals_held():
+                number = os.fork()
+                if not number:
+                    self._be_worker(files, settings)
+        return number
+
+    def _be_worker(self, files: list[int], settings: dict[str, Any]) -> NoReturn:
         try:
+            assert self._serve is not None
             restore_signals()
             for descriptor in (self._hears, self._heard, *([self._parent_ends] if self._parent_ends else [])):
                 os.close(descriptor)
             self._control.close()
-            self._serve(files, {**settings, "nursery": nursery})
+            self._serve(files, settings)
         except BaseException:
             traceback.print_exc()
         finally:

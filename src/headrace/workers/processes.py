@@ -65,7 +65,8 @@ class Processes:
         if sys.platform == "win32":
             raise ArgumentError("processes need a system of the UNIX family; use Threads")
         object.__setattr__(self, "_home", _Home())
-        weakref.finalize(self, self._home.close)
+        if self.persistent:
+            weakref.finalize(self, self._home.close)
 
     def open(self, work: Work, depth: int, copy: bool) -> ProcessPool:
         if not self.persistent:
@@ -130,12 +131,12 @@ class ProcessPool:
         self.size = crew.count
         self._owner = owner  # lives as long as its workers are in use
         self._delivery = Delivery(crew, work, depth, copy)
-        leave = self._delivery.close if owner is None else self._delivery.retire
-        self._leave = weakref.finalize(self, leave)
+        self._leave = self._delivery.close if owner is None else self._delivery.retire
+        self._last = weakref.finalize(self, self._leave)
         try:
             self._delivery.begin()
         except BaseException:
-            self._leave()
+            self.close()
             raise
 
     def submit(self, job: Any) -> ProcessTicket:
@@ -143,6 +144,7 @@ class ProcessPool:
 
     def close(self) -> None:
         self._leave()
+        self._last.detach()  # not before: closing may be interrupted, and has to be finished then
 
 
 class ProcessTicket:

@@ -21,7 +21,7 @@ from headrace.workers.frames import Channel
 from headrace.workers.nursery import interpreter_flags, path_of_imports
 from headrace.workers.nursery import main as be_nursery
 from headrace.workers.queue import Queue
-from headrace.workers.system import restore_signals
+from headrace.workers.system import restore_signals, signals_held
 
 StartMethod: TypeAlias = Literal["forkserver", "spawn", "fork"]
 
@@ -96,9 +96,9 @@ def start(count: int, method: StartMethod, threads: int | None) -> Staff:
         try:
             here, there = Channel.pair()
             undo.callback(here.close)
-            with closing(there):
+            with closing(there), signals_held():
                 nursery = _forked(here, there, threads) if method == "fork" else _fresh(there, method, threads)
-            undo.callback(_end, here, nursery)
+                undo.callback(_end, here, nursery)
             writer, reader = Queue.pair()
             undo.callback(writer.close)
             staff = Staff(nursery, here, writer)

@@ -9,6 +9,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 _PR_SET_PDEATHSIG = 1
@@ -23,10 +25,21 @@ def leave_signals_alone() -> None:
     for number in _LEFT_TO_THE_PARENT:
         signal.signal(number, _nothing)
         signal.siginterrupt(number, False)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:
     """Handle a signal by doing nothing."""
+
+
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """Let signals wait while a process is made: none is lost in between, and none is handled by its copy."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def restore_signals() -> None:
@@ -36,7 +49,6 @@ def restore_signals() -> None:
         handler = signal.getsignal(number)
         if callable(handler) and not isinstance(handler, signal.Handlers):
             signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def die_with(parent: int) -> None:
