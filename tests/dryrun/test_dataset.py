@@ -231,6 +231,22 @@ def test_a_predicate_that_fails_is_told_and_no_pass_is_made() -> None:
     assert report.figures.items is None
 
 
+def test_nothing_is_sorted_for_it() -> None:
+    asked: list[Any] = []
+
+    def key(record: Any) -> float:
+        asked.append(record["y"])
+        return 1 / int(record["y"])
+
+    chain = ds.sort_by(key).shuffle(seed=0).batch(4)
+    report = chain.dry_run()
+    assert "fails on 1 of 8 (record 0); the first: ZeroDivisionError" in only(report)
+    assert len(asked) <= 16
+    str(chain.explain())
+    assert len(asked) <= 16
+    assert any("does not look at all records in a dry run" in note for note in report.notes)
+
+
 def test_sizes_with_which_there_is_nothing() -> None:
     assert "drop_remainder leaves nothing of 10 records" in only(ds.take(10).batch(64, drop_remainder=True).dry_run())
     assert "has no records" in only(Dataset([]).map(plain).dry_run())

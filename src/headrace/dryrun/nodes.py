@@ -68,6 +68,8 @@ class NodeTrial:
         if isinstance(node, Joined):
             return self._joined(node, at)
         if isinstance(node, Ordered):
+            if unsorted(node):
+                return self._sorted(node)
             below = node.bound(at) if at is not None and costs_nothing(node.input) else None
             return self.of(node.input, below)
         if isinstance(node, Sharded):
@@ -181,6 +183,17 @@ class NodeTrial:
             self.findings.note(node.words(), "works on several rows and fails on one alone, as a last batch may be")
 
     # Which records
+
+    def _sorted(self, node: Ordered) -> list[Sample]:
+        """Let records pass that are not sorted yet, which would take a look at all of them; try the key on these."""
+        samples = self.of(node.input, None)
+        by = getattr(node.make, "keywords", {}).get("by")
+        if callable(by):
+            pairs = [(sample.name, twice(partial(_asked, by, sample))) for sample in samples]
+            self.findings.failures(node.words(), pairs, "raise", by, MENDED)
+            self.findings.repeats(node.words(), pairs, by, ELSEWHERE)
+        self.findings.note(node.words(), "does not look at all records in a dry run, as it will when it is first read")
+        return samples
 
     def _batched(self, node: Batched) -> list[Sample]:
         stacks = self.findings.stacks
@@ -297,6 +310,16 @@ class NodeTrial:
             samples.append(replace(fields[0], records=records))
         self.findings.tried(node.words(), samples, 0, 0.0)
         return samples
+
+
+def _asked(function: Callable[[Any], Any], sample: Sample) -> Any:
+    """Return what a function says of a record, its own copy."""
+    return function(fresh(sample.records).rows()[0])
+
+
+def unsorted(node: Node) -> bool:
+    """Say whether a step sorts and has not done so yet."""
+    return isinstance(node, Ordered) and node.says.startswith("sort_by(") and "bound" not in node.__dict__
 
 
 def spread(length: int | None, n: int) -> Indices:

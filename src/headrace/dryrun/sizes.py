@@ -14,6 +14,7 @@ from headrace.core.kinds import Nested
 from headrace.core.ragged import Ragged
 from headrace.core.sizes import nbytes_of
 from headrace.dryrun.findings import Findings, told
+from headrace.dryrun.nodes import unsorted
 from headrace.dryrun.result import Figures
 from headrace.nodes.batched import Batched
 from headrace.nodes.crossing import Crossing
@@ -81,12 +82,22 @@ def figures_of(findings: Findings, node: Node, item_bytes: float | None) -> Figu
     figures.item_seconds = estimate
     if not findings.report.stages:
         figures.item_seconds = None
-    elif known and not findings.report.problems and estimate * _TIMED * (1 if node.batched else _TOGETHER) < _AFFORDED:
+    elif (
+        known
+        and not _sorts(node)
+        and not findings.report.problems
+        and estimate * _TIMED * (1 if node.batched else _TOGETHER) < _AFFORDED
+    ):
         measured = _measured(findings, node)
         figures.item_seconds = estimate if measured is None else measured
     if figures.items is not None and figures.item_seconds is not None:
         figures.epoch_seconds = figures.items * figures.item_seconds
     return figures
+
+
+def _sorts(node: Node) -> bool:
+    """Say whether a read would first look at all records, to sort them."""
+    return unsorted(node) or any(_sorts(below) for below in node.inputs[:64])
 
 
 def _estimate(findings: Findings, size: int) -> float:
