@@ -70,7 +70,7 @@ def _words_of(key: Key, epoch: int) -> np.random.SFC64:
     return words
 
 
-_explicit: ByteCache[tuple[Key, int, int], Indices] = ByteCache(256 << 20)
+_explicit: ByteCache[tuple[Key, int, int], Indices] = ByteCache(256 << 20, idle=1.0)  # the epochs that are over go
 
 
 @lru_cache(maxsize=256)

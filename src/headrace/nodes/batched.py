@@ -17,7 +17,8 @@ from headrace.core.schema import Field, Schema
 from headrace.core.source import Indices
 from headrace.nodes.forgive import read_kept
 from headrace.nodes.fused import padded_read
-from headrace.nodes.node import Context, Over
+from headrace.nodes.ground import down_orders
+from headrace.nodes.node import Context, Node, Over
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +69,8 @@ class Batched(Over):
                 columns = padded_read(self.input, under, self.pad, context)
                 if columns is not None:
                     return columns.unwrap()
-            records = read_kept(self.input, under, context)
+            at_once = self.collate is None and self.pad is None
+            records = read_kept(self.input, under, context, _stacked_read if at_once else None)
             began = perf_counter()
             made = collate(records, self.pad, self.collate, context.buffers.new)
             context.lap(self, "batch", len(records), began)
@@ -112,6 +114,13 @@ class Batched(Over):
         extra += "" if self.pad is None else f", pad={self.pad!r}"
         extra += "" if self.collate is None else ", collate=..."
         return f"batch({self.size}{extra})"
+
+
+def _stacked_read(node: Node, at: At, context: Context) -> Records:
+    """Read records that are to be stacked: by a map right below, each as soon as it is made."""
+    below, under = down_orders(node, at)
+    read = getattr(below, "read_stacked", None)
+    return node.read(at, context) if read is None else read(under, context)
 
 
 def of_batch(records: Schema, rows: int | None) -> Schema:

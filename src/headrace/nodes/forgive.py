@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import sleep
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -26,6 +26,9 @@ _RAISED: Final = object()
 """What was decided of a record: its error is raised."""
 
 
+Read: TypeAlias = Callable[[Node, At, Context], Records]
+
+
 class Parting(RecordError):
     """Records are to be asked for one by one: one of them fails, and a policy has to know which."""
 
@@ -34,14 +37,20 @@ class Skipped(Parting):
     """A record is left out, as a policy says."""
 
 
-def read_kept(node: Node, at: At, context: Context) -> Records:
+def read_kept(node: Node, at: At, context: Context, read: Read | None = None) -> Records:
     """Return the records at these addresses without those that a policy leaves out.
+
+    Args:
+        node: What is read.
+        at: The addresses.
+        context: Of the read.
+        read: Reads them all at once; None for the node's own read.
 
     Raises:
         Skipped: None is left.
     """
     try:
-        return node.read(at, context)
+        return node.read(at, context) if read is None else read(node, at, context)
     except Parting as parting:
         if len(at.positions) == 1:
             raise

@@ -26,14 +26,19 @@ def leaf_of(node: Node) -> Leaf | None:
 
 def down_to_leaf(node: Node, at: At) -> tuple[Leaf, Indices] | None:
     """Return the source and the positions in it that some addresses lie on, where only orders are between."""
-    while not isinstance(node, Leaf):
+    node, at = down_orders(node, at)
+    return (node, at.positions) if isinstance(node, Leaf) else None
+
+
+def down_orders(node: Node, at: At) -> tuple[Node, At]:
+    """Return the first node below some orders, and the addresses in it that some addresses lie on."""
+    while True:
         if isinstance(node, Ordered) or (isinstance(node, Sharded) and node.remainder != "pad"):
             at, node = node.bound(at), node.input
         elif isinstance(node, Kept):
             at, node = node.below(at), node.input
         else:
-            return None
-    return node, at.positions
+            return node, at
 
 
 def shared_leaf(nodes: Sequence[Node]) -> Leaf | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, ClassVar
@@ -19,6 +19,7 @@ from headrace.core.records import Columns, Records, Rows, stacked, to_columns, w
 from headrace.core.rowgenerator import RowGenerator
 from headrace.core.seeds import KeyedGenerator, key
 from headrace.core.source import Indices
+from headrace.core.stacker import Stacker
 from headrace.nodes.batched import Batched
 from headrace.nodes.forgive import settle
 from headrace.nodes.node import Context, Node, Over
@@ -79,38 +80,57 @@ class RecordMap(Map):
     kind = "map"
 
     def read(self, at: At, context: Context) -> Records:
-        alone = len(at.positions) == 1
-        made = self._made(at, context, copies=alone)
-        if not alone and share(made[:2] + made[2:][-1:]):
-            # a function that fills one array again and again: once more, keeping what it held each time
-            made = self._made(at, context, copies=True)
-        return Rows(made)
+        return self._kept([], self._made(at, context), at, context)
 
-    def _made(self, at: At, context: Context, copies: bool = False) -> list[Any]:
+    def read_stacked(self, at: At, context: Context) -> Records:
+        """Return the records as columns, each stacked as soon as it is made, where that can be done."""
+        made = self._made(at, context)
+        first = next(made)
+        stacker = Stacker.of(len(at.positions), first, context.buffers.new)
+        if stacker is None:
+            return self._kept([first], made, at, context)
+        stacker.add(first)
+        del first  # its memory is there for those that follow
+        for value in made:
+            if not stacker.add(value):
+                return Rows([*stacker.records(), owned(value), *map(owned, made)])
+        return stacker.columns()
+
+    def _kept(self, begun: list[Any], made: Iterator[Any], at: At, context: Context) -> Rows:
+        """Return the records as they are, none of which shares memory with another one."""
+        values = [*begun, *made]
+        if len(values) == 1:
+            return Rows([owned(values[0])])
+        if share(values[:2] + values[2:][-1:]):
+            # a function that fills one array again and again: once more, keeping what it held each time
+            values = [owned(value) for value in self._made(at, context)]
+        return Rows(values)
+
+    def _made(self, at: At, context: Context) -> Iterator[Any]:
+        """Give what the function makes of each record, as it is made."""
         rows = self.input.read(at, context).rows()
         began = perf_counter()
-        made: list[Any] = []
         if self.seed is None:
-            for row in rows:
+            for place, row in enumerate(rows):
                 try:
                     value = self.function(row)
                     if value is SKIP:
                         raise ArgumentError(SKIP_RETURNED)
                 except Exception as error:
-                    value = self._settled(at, len(made), row, error, context)
-                made.append(owned(value) if copies else value)
+                    value = self._settled(at, place, row, error, context)
+                yield value
         else:
             generator = KeyedGenerator(self.seed, "map", self.place)
-            for row, epoch, position in zip(rows, _each(at), _keys(self.input, at).tolist(), strict=True):
+            keys = zip(_each(at), _keys(self.input, at).tolist(), strict=True)
+            for place, (row, (epoch, position)) in enumerate(zip(rows, keys, strict=True)):
                 try:
                     value = self.function(row, generator.at(epoch, position))
                     if value is SKIP:
                         raise ArgumentError(SKIP_RETURNED)
                 except Exception as error:
-                    value = self._settled(at, len(made), row, error, context)
-                made.append(owned(value) if copies else value)
-        context.lap(self, "map", len(made), began)
-        return made
+                    value = self._settled(at, place, row, error, context)
+                yield value
+        context.lap(self, "map", len(rows), began)
 
     def _settled(self, at: At, place: int, row: Any, error: Exception, context: Context) -> Any:
         """Return what a policy puts in the place of a record that the function failed on."""
