@@ -17,8 +17,9 @@ from headrace.core.records import Rows
 from headrace.core.sizes import nbytes_of
 from headrace.dryrun.findings import ALIKE, ELSEWHERE, LEFT_OUT, MENDED, SEEDED, UNSEEDED, Findings
 from headrace.dryrun.given import Fixed, Sample
-from headrace.dryrun.nodes import NodeTrial, spread
+from headrace.dryrun.nodes import NodeTrial
 from headrace.dryrun.watch import Outcome, twice
+from headrace.dryrun.which import spread
 from headrace.nodes.crossing import Crossing
 from headrace.stages.background import Background
 from headrace.stages.batch import Batched

@@ -7,6 +7,7 @@ lies below it, and the predicate is asked about these alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -17,10 +18,11 @@ from headrace.core.address import At
 from headrace.core.meter import Clock
 from headrace.core.records import Rows
 from headrace.core.sizes import nbytes_of
-from headrace.core.source import Indices
 from headrace.dryrun.findings import ALIKE, ELSEWHERE, MENDED, SEEDED, SKIPPED, UNSEEDED, Findings, named
 from headrace.dryrun.given import Given, Sample, fresh
+from headrace.dryrun.rounding import largest, near
 from headrace.dryrun.watch import Outcome, same, twice
+from headrace.dryrun.which import spread, spread_at, unsorted
 from headrace.nodes.batched import Batched
 from headrace.nodes.joined import Joined, Switched, Zip
 from headrace.nodes.kept import Kept
@@ -32,7 +34,6 @@ from headrace.nodes.sharded import Sharded
 from headrace.nodes.show import costs_nothing
 
 _PARTS = 16  # of a join, at least so many are tried
-_ENDLESS = 1000  # of an endless step, so many positions are looked at
 _BATCH_BYTES = 64_000_000  # a batch that is larger is tried with fewer records
 
 
@@ -315,63 +316,3 @@ class NodeTrial:
 def _asked(function: Callable[[Any], Any], sample: Sample) -> Any:
     """Return what a function says of a record, its own copy."""
     return function(fresh(sample.records).rows()[0])
-
-
-def unsorted(node: Node) -> bool:
-    """Say whether a step sorts and has not done so yet."""
-    return isinstance(node, Ordered) and node.says.startswith("sort_by(") and "bound" not in node.__dict__
-
-
-def spread(length: int | None, n: int) -> Indices:
-    """Return positions that are evenly spread, the first and the last among them.
-
-    >>> spread(100, 4).tolist(), spread(2, 8).tolist(), spread(0, 8).tolist()
-    ([0, 33, 66, 99], [0, 1], [])
-    """
-    end = _ENDLESS if length is None else length
-    if not end:
-        return np.zeros(0, np.int64)
-    return np.unique(np.linspace(0, end - 1, min(n, end)).astype(np.int64))
-
-
-def spread_at(node: Node, n: int) -> At:
-    """Return addresses that are evenly spread over a node."""
-    return At(spread(node.length, n))
-
-
-def largest(value: Any) -> float:
-    """Return the largest absolute value of the numbers in a row; 0 where there are none.
-
-    >>> largest({"x": np.array([1.0, -3.0]), "name": "a"})
-    3.0
-    """
-    if isinstance(value, dict | tuple):
-        return max(map(largest, value.values() if isinstance(value, dict) else value), default=0.0)
-    if not isinstance(value, np.ndarray | np.generic | int | float) or np.asarray(value).dtype.kind not in "iufb":
-        return 0.0
-    sizes = np.abs(np.asarray(value, np.float64))
-    return float(np.max(sizes, initial=0.0, where=np.isfinite(sizes)))
-
-
-def near(a: Any, b: Any, scale: float) -> bool:
-    """Say whether floating-point numbers in two rows differ by rounding at most, and all else not at all.
-
-    Args:
-        a: A row.
-        b: The other.
-        scale: The size of the numbers that they were made of: differences of these may be much smaller.
-
-    >>> near(np.float64(1e-17), np.float64(0), 1.0), near(np.float64(1e-17), np.float64(0), 1e-17)
-    (True, False)
-    """
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(near(a[name], b[name], scale) for name in a)
-    if isinstance(a, tuple):
-        return len(a) == len(b) and all(near(left, right, scale) for left, right in zip(a, b, strict=True))
-    if isinstance(a, np.ndarray | np.generic | float) and np.asarray(a).dtype.kind in "fc":
-        left, right = np.asarray(a), np.asarray(b)
-        bound = 256 * float(np.finfo(left.dtype).eps) * max(scale, largest(left))
-        return left.shape == right.shape and bool(np.allclose(left, right, rtol=0, atol=bound, equal_nan=True))
-    return same(a, b)

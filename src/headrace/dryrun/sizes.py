@@ -14,8 +14,8 @@ from headrace.core.kinds import Nested
 from headrace.core.ragged import Ragged
 from headrace.core.sizes import nbytes_of
 from headrace.dryrun.findings import Findings, told
-from headrace.dryrun.nodes import unsorted
 from headrace.dryrun.result import Figures
+from headrace.dryrun.which import unsorted
 from headrace.nodes.batched import Batched
 from headrace.nodes.crossing import Crossing
 from headrace.nodes.node import Node
