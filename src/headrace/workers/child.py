@@ -14,13 +14,12 @@ from typing import Any
 from headrace.workers import remote, slots
 from headrace.workers.diary import Diary
 from headrace.workers.frames import Channel, wait
-from headrace.workers.inbox import Inbox
 from headrace.workers.queue import Queue
 from headrace.workers.segments import Segment
 from headrace.workers.shipping import unship
-from headrace.workers.slots import Outbox
 from headrace.workers.system import die_with, leave_signals_alone
-from headrace.workers.work import Desk, Run
+from headrace.workers.task import Task
+from headrace.workers.work import Desk
 
 
 def main(given: str) -> None:
@@ -78,35 +77,6 @@ def _flush() -> None:
             continue
 
 
-class _Task:
-    """A work that this worker was given."""
-
-    def __init__(self, most: int) -> None:
-        self.outbox = Outbox()
-        self.inbox = Inbox(leases=0)
-        self.most = most  # slots that keep their memory while they are free
-        self.free: list[int] = []
-        self.slots = 0
-        self.run: Run | None = None
-        self.error: BaseException | None = None
-
-    def release(self, slots: list[int]) -> None:
-        """Take slots back that the program has emptied."""
-        self.free += slots
-        for slot in slots:
-            if slot >= self.most:
-                self.outbox.drop(slot)
-
-    def slot(self) -> int:
-        """Return the lowest slot that is free, the memory used last; one that user code holds none of, if possible."""
-        slot = self.outbox.choose([*sorted(self.free), self.slots])
-        if slot == self.slots:
-            self.slots += 1
-        else:
-            self.free.remove(slot)
-        return slot
-
-
 class _Worker:
     def __init__(self, channel: Channel, queue: Queue, diary: Diary, settings: dict[str, Any]) -> None:
         self._channel = channel
@@ -115,7 +85,7 @@ class _Worker:
         self._index: int = settings["index"]
         self._count: int = settings["count"]
         self._threads: int | None = settings["threads"]
-        self._tasks: dict[int, _Task] = {}
+        self._tasks: dict[int, Task] = {}
         self._newest = -1
         self._wait = _waiter(channel, queue)
 
@@ -150,7 +120,7 @@ class _Worker:
     def _open(self, number: int, files: list[int], payload: bytes | int, sizes: list[int], most: int) -> None:
         """Open a work, and say so if that fails; jobs of it then wait for it to be sent again, or fail."""
         self._newest = max(self._newest, number)
-        task = self._tasks.setdefault(number, _Task(most))
+        task = self._tasks.setdefault(number, Task(most))
         try:
             if isinstance(payload, int):
                 payload = Segment.adopt(files.pop(0), payload).root.tobytes()
@@ -173,7 +143,7 @@ class _Worker:
         if torch is not None and self._threads is not None and hasattr(torch, "set_num_threads"):
             torch.set_num_threads(self._threads)
 
-    def _task(self, number: int) -> _Task | None:
+    def _task(self, number: int) -> Task | None:
         """Return the work that a job belongs to, once it is here; None where it has been given up meanwhile."""
         while not self._channel.ended:
             task = self._tasks.get(number)
@@ -195,7 +165,7 @@ class _Worker:
         self._diary.end()
         _flush()
 
-    def _answer(self, task: _Task, work: int, number: int, job_slot: int, packed: Any) -> None:
+    def _answer(self, task: Task, work: int, number: int, job_slot: int, packed: Any) -> None:
         """Do a job and say how it went; of the value nothing is held when this returns."""
         slot = task.slot()
         began = perf_counter()
@@ -227,12 +197,12 @@ class _Worker:
         segment = task.outbox.settle(slot) or segment
         self._reply(task, ("done", work, number, slot, seconds, packed), slot, packed, segment)
 
-    def _fail(self, task: _Task, work: int, number: int, slot: int, error: BaseException, seconds: float) -> None:
+    def _fail(self, task: Task, work: int, number: int, slot: int, error: BaseException, seconds: float) -> None:
         told = remote.capture(error, self._index)
         packed, segment = task.outbox.put(slot, told)
         self._reply(task, ("failed", work, number, slot, seconds, packed), slot, packed, segment)
 
-    def _reply(self, task: _Task, reply: tuple[Any, ...], slot: int, packed: Any, segment: Any) -> None:
+    def _reply(self, task: Task, reply: tuple[Any, ...], slot: int, packed: Any, segment: Any) -> None:
         if packed.head is None and not packed.spans:
             task.free.append(slot)
         if segment is None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import select
 import threading
 import time
 from collections import deque
@@ -16,6 +15,9 @@ from typing import Any, Protocol
 
 from headrace.core.errors import WorkerError
 from headrace.workers import deaths
+from headrace.workers.ear import Ear
+from headrace.workers.frames import Channel
+from headrace.workers.queue import Queue
 from headrace.workers.start import StartMethod, start
 from headrace.workers.system import readable
 
@@ -64,9 +66,7 @@ class Crew:
         self._lost: tuple[int, float] | None = None  # a worker whose connection has ended, and until when that waits
         self._staff = start(count, method, threads)
         self._control, self._channels, self._queue = self._staff.control, self._staff.channels, self._staff.queue
-        self._poll = select.poll()
-        for channel in (self._control, *self._channels):
-            self._poll.register(channel.fileno(), select.POLLIN)
+        self._ear = Ear((self._control, *self._channels))
         self._index_of = {channel.fileno(): index for index, channel in enumerate(self._channels)}
 
     # What is said to workers; whoever calls these holds the turn.
@@ -161,21 +161,11 @@ class Crew:
 
     def _listen(self, seconds: float | None) -> list[int]:
         """Return the descriptors where something has happened."""
-        unsent = [channel for channel in self._channels if channel.waiting and not channel.flush()]
-        if self._queue.waiting and not self._queue.flush():
-            unsent.append(self._queue)  # type: ignore[arg-type]
-        if self._lost is not None:
-            seconds = _SOON if seconds is None else seconds
-        for one in unsent:
-            self._poll.register(one.fileno(), select.POLLOUT | (select.POLLIN if one in self._channels else 0))
-        try:
-            return [descriptor for descriptor, _ in self._poll.poll(None if seconds is None else seconds * 1000)]
-        finally:
-            for one in unsent:
-                if one in self._channels:
-                    self._poll.register(one.fileno(), select.POLLIN)
-                else:
-                    self._poll.unregister(one.fileno())
+        ends: list[Channel | Queue] = [*self._channels, self._queue]
+        unsent = [one for one in ends if one.waiting and not one.flush()]
+        if self._lost is not None and seconds is None:
+            seconds = _SOON
+        return self._ear.listen(seconds, unsent)
 
     def _file(self, happened: list[int]) -> None:
         """Read what has arrived, and hand it to whom it belongs."""
@@ -201,7 +191,7 @@ class Crew:
             else:
                 reader.file(worker, what, rest, message.files)
         if channel.ended and channel.fileno() in self._index_of:
-            self._poll.unregister(channel.fileno())
+            self._ear.ignore(channel)
             del self._index_of[channel.fileno()]
             self._lost = self._lost or (worker, time.monotonic() + _SOON)
 

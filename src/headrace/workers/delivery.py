@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
-import sys
 from collections.abc import Sequence
 from typing import Any
-
-import cloudpickle
 
 from headrace.core.buffers import Buffers
 from headrace.core.errors import HeadraceError, KindError, WorkerError
@@ -16,6 +13,7 @@ from headrace.workers.blame import unpicklable
 from headrace.workers.crew import Crew
 from headrace.workers.frames import LARGEST
 from headrace.workers.inbox import Inbox
+from headrace.workers.modules import ByContent, Modules, missing
 from headrace.workers.remote import Report, revive
 from headrace.workers.segments import Segment
 from headrace.workers.shipping import Places, Shipment, ship
@@ -68,7 +66,7 @@ class Delivery:
         self._free_slots: list[int] = []
         self._slots = 0
         self._slips: dict[int, Slip] = {}
-        self._by_value: dict[str, Any] = {}  # modules that workers cannot import, and that were sent to them
+        self._modules = Modules()  # those that workers cannot import, and that were sent to them
         self._sent: list[int] = [0] * crew.count  # how many of those each worker has been sent
         self._broken: tuple[str, BaseException | None] | None = None
         self._number = -1
@@ -107,17 +105,13 @@ class Delivery:
         self._slips.clear()
 
     def _ship(self) -> Shipment:
-        for module in self._by_value.values():
-            cloudpickle.register_pickle_by_value(module)
-        try:
-            return ship(self._work)
-        except Exception as error:
-            raise KindError(
-                f"{self._words} cannot travel to other processes: {unpicklable(self._work, error)}"
-            ) from error
-        finally:
-            for module in self._by_value.values():
-                cloudpickle.unregister_pickle_by_value(module)
+        with self._modules.by_content():
+            try:
+                return ship(self._work)
+            except Exception as error:
+                raise KindError(
+                    f"{self._words} cannot travel to other processes: {unpicklable(self._work, error)}"
+                ) from error
 
     def _send(self, worker: int, shipment: Shipment) -> None:
         files = [file for file, _ in shipment.descriptors]
@@ -130,7 +124,7 @@ class Delivery:
             files.insert(0, segment.fd)
             payload = len(shipment.payload)
         self._crew.tell(worker, "work", self._number, payload, sizes, self._most_slots, files=files)
-        self._sent[worker] = len(self._by_value)
+        self._sent[worker] = len(self._modules)
 
     # Jobs going out.
 
@@ -187,8 +181,8 @@ class Delivery:
         elif what == "missing":
             self._send_again(worker, *rest)
         elif what == "unread job":
-            number, name, report = rest
-            self._hand_in_by_value(self._slips[number], name, report)
+            number, name, _ = rest
+            self._hand_in_by_content(self._slips[number], name)
         else:
             error = revive(rest[0])
             self._broken = (f"worker {worker} could not load {self._words}: {type(error).__name__}: {error}", error)
@@ -201,23 +195,22 @@ class Delivery:
 
     def _send_again(self, worker: int, name: str | None, report: Report) -> None:
         """Send the work once more, with the content of a module that the worker cannot import."""
-        known = name in self._by_value
-        if name is None or name not in sys.modules or (known and self._sent[worker] == len(self._by_value)):
-            self._broken = (_missing(self._words, name), revive(report))
+        is_on_its_way = name in self._modules and self._sent[worker] < len(self._modules)
+        if not is_on_its_way and not self._modules.add(name):
+            self._broken = (missing(self._words, name), revive(report))
             return
-        self._by_value[name] = sys.modules[name]
         try:
             self._send(worker, self._ship())
         except HeadraceError as error:
-            self._broken = (f"{_missing(self._words, name)} (sending its content failed too: {error})", error)
+            self._broken = (f"{missing(self._words, name)} (sending its content failed too: {error})", error)
 
-    def _hand_in_by_value(self, slip: Slip, name: str | None, report: Report) -> None:
+    def _hand_in_by_content(self, slip: Slip, name: str | None) -> None:
         """Hand a job in once more, with the content of a module that the worker cannot import."""
-        module = None if name is None else sys.modules.get(name)
-        if module is None or isinstance(slip.job, _ByValue):
-            self._settle(slip, Failed(WorkerError(_missing(f"a job of {self._words}", name)), 0.0))
+        self._modules.add(name)
+        if name not in self._modules or isinstance(slip.job, ByContent):
+            self._settle(slip, Failed(WorkerError(missing(f"a job of {self._words}", name)), 0.0))
             return
-        slip.job = _ByValue(slip.job, module)
+        slip.job = ByContent(slip.job, self._modules)
         self._hand_in(slip, slip.job)
 
     def check(self) -> None:
@@ -267,25 +260,3 @@ class Delivery:
             return Failed(revive(value), seconds)
         value, notes = value
         return Done(value, notes, seconds, packed.nbytes)
-
-
-class _ByValue:
-    """A job whose classes travel by their content."""
-
-    def __init__(self, job: Any, module: Any) -> None:
-        self._job = job
-        self._module = module
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        cloudpickle.register_pickle_by_value(self._module)
-        try:
-            return pickle.loads, (cloudpickle.dumps(self._job),)
-        finally:
-            cloudpickle.unregister_pickle_by_value(self._module)
-
-
-def _missing(words: str, name: str | None) -> str:
-    return (
-        f"workers cannot import {name!r}, which {words} needs: install it where Python finds it, or add its folder to "
-        f"sys.path (workers of process {os.getpid()} have the same sys.path), or use Threads"
-    )

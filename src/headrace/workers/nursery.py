@@ -134,9 +134,9 @@ class _Nursery:
 
     def _spawn(self, files: list[int], settings: dict[str, Any]) -> int:
         given = pickle.dumps({**settings, "nursery": os.getpid(), "files": files}).hex()
-        child = subprocess.Popen(
-            [sys.executable, *interpreter_flags(), "-c", _SPAWNED, given, *path_of_imports()], pass_fds=files
-        )
+        command = [sys.executable, *interpreter_flags(), "-c", _SPAWNED, given, *path_of_imports()]
+        with signals_held():  # they wait until the new interpreter has seen to them
+            child = subprocess.Popen(command, pass_fds=files)
         self._spawned[child.pid] = child
         return child.pid
 
