@@ -98,6 +98,14 @@ def test_stages_right_of_the_workers_belong_to_the_thread_that_iterates() -> Non
     assert report.to_dict()["parts"][1]["working"] == 6.0
 
 
+def test_what_is_zipped_is_waited_for_where_it_is_measured_by_itself() -> None:
+    workers = Meter("2 threads", 2, delivered=100, waited=8.5, service=19.0, began=0.0, ended=10.0)
+    report = Report([workers, stages(100, 10.0, zip=9.0)], cores=8)
+    assert report.analysis.bottleneck.name == "2 threads"
+    assert report.analysis.waited == 9.0
+    assert Report([stages(100, 10.0, zip=9.0)], cores=8).analysis.thread.demand == pytest.approx(0.1)
+
+
 def test_without_stages_of_its_own_the_thread_has_no_table() -> None:
     workers = Meter("2 threads", 2, delivered=100, waited=9.0, service=19.0, began=0.0, ended=10.0)
     text = str(Report([workers, stages(100, 10.0, crossing=3.0)], cores=8))

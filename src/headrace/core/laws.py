@@ -27,6 +27,9 @@ COPY_RATE = 4e9
 PARTS = ("crossing", "parallel", "background")
 """What stages call a part below them that has a meter of its own: time spent there is waiting."""
 
+JOINS = ("zip", "chain")
+"""What stages call several flows together: where any of these has a meter of its own, time spent there is waiting."""
+
 _NOTICED = 0.05  # of the time: less waiting than that is none
 _NEARLY = 0.95  # of the best rate: good enough
 
@@ -44,13 +47,6 @@ def beside(meter: Meter) -> bool:
     Their times are in its gauges; waiting for the parts below is one of these.
     """
     return not apart(meter) and not meter.service and any(gauge.kind == "stage" for gauge in meter.gauges.values())
-
-
-def worked(meter: Meter) -> float:
-    """Return the seconds of work of a part, what it waited for left out."""
-    if not beside(meter):
-        return meter.service
-    return sum(gauge.busy for gauge in meter.gauges.values() if gauge.words not in PARTS)
 
 
 def cores() -> int:
@@ -123,7 +119,17 @@ class Analysis:
         place = next((at for at, one in enumerate(self.meters) if one is meter), 0)
         if not place or not beside(meter) or not any(words in PARTS for words in meter.gauges):
             return meter.waited
-        return worked(meter) + self.meters[place - 1].waited
+        return self.worked(meter) + self.meters[place - 1].waited
+
+    def waits(self, words: str) -> bool:
+        """Say whether time in a stage of the thread that iterates is waiting for a part with a meter of its own."""
+        return words in PARTS or (words in JOINS and len(self.meters) > 1)
+
+    def worked(self, meter: Meter) -> float:
+        """Return the seconds of work of a part, what it waited for left out."""
+        if not beside(meter):
+            return meter.service
+        return sum(gauge.busy for gauge in meter.gauges.values() if not self.waits(gauge.words))
 
     @property
     def consuming(self) -> float:
@@ -148,14 +154,14 @@ class Analysis:
     @cached_property
     def thread(self) -> Station:
         """The thread that iterates: the consumer, and every part that runs inline."""
-        busy = self.consuming + sum(map(worked, self.inline))
+        busy = self.consuming + sum(map(self.worked, self.inline))
         name = "the consumer, and what runs inline" if self.inline else "the consumer"
         return Station(name, 1, self._each(busy), self._share(busy, 1))
 
     def station(self, meter: Meter) -> Station:
         """Return the workers of a part as a station."""
         servers = max(meter.size, 1)
-        return Station(meter.workers, servers, self._each(worked(meter)), self._share(worked(meter), servers))
+        return Station(meter.workers, servers, self._each(self.worked(meter)), self._share(self.worked(meter), servers))
 
     @cached_property
     def stations(self) -> tuple[Station, ...]:
@@ -198,7 +204,7 @@ class Analysis:
         Returns:
             Items a second; infinite where nothing took any time.
         """
-        own = self._each(worked(meter))
+        own = self._each(self.worked(meter))
         thread = self.thread.demand
         if apart(meter) and not workers:
             thread += own
@@ -239,7 +245,7 @@ class Analysis:
         rate = self.predict(meter, meter.size if apart(meter) else 0)
         if math.isinf(rate):
             return 2
-        being_made = min(rate * self._each(worked(meter)), max(meter.size, 1))
+        being_made = min(rate * self._each(self.worked(meter)), max(meter.size, 1))
         return 2 * math.ceil(being_made - 1e-9) + 2
 
     def _each(self, amount: float) -> float:

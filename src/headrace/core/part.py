@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headrace.core.amounts import text_of
-from headrace.core.laws import PARTS, Analysis, apart, beside, worked
+from headrace.core.laws import Analysis, apart, beside
 from headrace.core.meter import Gauge, Meter
 
 _TRIED = (0, 1, 2, 4, 8)  # numbers of workers that a prediction is given for
@@ -35,7 +35,7 @@ class Part:
     @property
     def worked(self) -> float:
         """Seconds of work, summed over the workers."""
-        return worked(self.meter)
+        return self.analysis.worked(self.meter)
 
     @property
     def idle(self) -> float:
@@ -45,7 +45,7 @@ class Part:
     @property
     def slowest(self) -> Gauge | None:
         """The stage that most of the part's work goes into; None where there is no such one."""
-        stages = [gauge for gauge in self.meter.gauges.values() if gauge.words not in PARTS]
+        stages = [gauge for gauge in self.meter.gauges.values() if not self.analysis.waits(gauge.words)]
         slow = max(stages, key=lambda gauge: gauge.busy, default=None)
         return slow if slow is not None and slow.busy > 0.5 * self.worked else None
 
@@ -63,7 +63,7 @@ class Part:
     def _row(self, gauge: Gauge) -> list[str]:
         each = time_of(gauge.busy / gauge.items) if gauge.items else "-"
         given = text_of(gauge.nbytes) if gauge.nbytes else "-"
-        if gauge.words in PARTS:
+        if beside(self.meter) and self.analysis.waits(gauge.words):
             return [f"waiting for {gauge.words}", f"{gauge.items:,}", "-", "-", "-", given]
         share = percent(gauge.busy / self.worked) if self.worked else "-"
         return [gauge.words, f"{gauge.items:,}", time_of(gauge.busy), each, share, given]

@@ -8,7 +8,7 @@ from functools import cached_property
 from html import escape
 from typing import Any
 
-from headrace.core.laws import Analysis, Verdict, analysed, beside, worked
+from headrace.core.laws import Analysis, Verdict, analysed, beside
 from headrace.core.meter import Meter
 from headrace.core.part import Part, finite, percent, rate_of, time_of
 
@@ -57,7 +57,9 @@ class Report:
     @cached_property
     def parts(self) -> tuple[Part, ...]:
         """The parts of the stream in which there is work, upstream first."""
-        return tuple(Part(meter, self.analysis) for meter in self.meters if worked(meter) or not beside(meter))
+        return tuple(
+            Part(meter, self.analysis) for meter in self.meters if self.analysis.worked(meter) or not beside(meter)
+        )
 
     def lines(self) -> Iterator[str]:
         """Give what is to be said beside the tables, a sentence each."""
