@@ -7,7 +7,7 @@ BENCH_VENV ?= .venv-bench
 PIP := -m pip -qq --disable-pip-version-check
 INSTALL := $(VENV)/bin/python $(PIP) install --constraint scripts/constraints.txt
 
-.PHONY: help demo test lint types docs bench smoke check clean
+.PHONY: help demo test lint types docs bench smoke soak check clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z]+):.*  ## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 8
@@ -34,6 +34,9 @@ bench: $(BENCH_VENV)/.bench  ## the speed table, into benchmarks/results.md
 
 smoke: $(VENV)/.test  ## the benchmarks on small data, without other loaders: they run, the figures mean little
 	$(VENV)/bin/python -m benchmarks.run --quick --own
+
+soak: $(VENV)/.test  ## 300 kills of runs with workers, in place of 20, and 1 GB of data in memory
+	HEADRACE_KILLS=300 HEADRACE_MEGABYTES=1000 $(VENV)/bin/python -m pytest -s tests/whole/test_killed.py tests/whole/test_memory.py
 
 check: test lint types docs demo smoke  ## all of these but bench
 
