@@ -320,6 +320,44 @@ except KeyboardInterrupt:
         program.assert_all_end()
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_ctrl_c_while_workers_start_is_quiet(method: StartMethod) -> None:
+    body = """
+try:
+    ready()
+    with working(die, Processes(2, {method!r})) as pool:
+        pool.submit("sleep").result()
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    for delay in (0.01, 0.06, 0.12):
+        with Program(body.format(method=method)) as program:
+            program.wait_until_ready()
+            time.sleep(delay)
+            os.killpg(program.process.pid, signal.SIGINT)
+            assert program.finish() == (0, "interrupted\n", "")
+            program.assert_all_end()
+
+
+def test_closing_that_is_interrupted_can_be_finished() -> None:
+    body = """
+pool = Processes(2).open(Call(die), 4, True)
+pool.submit("fine").result()
+pool.submit("loop")
+time.sleep(0.1)
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+signal.setitimer(signal.ITIMER_REAL, 0.1)
+try:
+    pool.close()
+except KeyboardInterrupt:
+    print("interrupted")
+pool.close()
+print(sum(len(open(f"/proc/self/task/{task}/children").read()) for task in os.listdir("/proc/self/task")))
+"""
+    with Program(body) as program:
+        assert program.finish() == (0, "interrupted\n0\n", "")
+
+
 def test_signals_to_the_whole_group_are_the_programs_to_handle() -> None:
     body = """
 told = []

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 from collections import deque
 
-_KIND = getattr(socket, "SOCK_SEQPACKET", socket.SOCK_DGRAM)  # either keeps messages whole; the first shows the end
+# Either kind keeps messages whole. Linux has the one that also shows the end; macOS has the other alone, and lets
+# messages be as long as the buffer.
+_KIND = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_DGRAM
 _QUIET = getattr(socket, "MSG_NOSIGNAL", 0)
 _ROOM = 1 << 17
 _FULL = (errno.ENOBUFS, errno.ENOMEM)  # how some systems say that a queue of whole messages is full
@@ -41,6 +44,9 @@ class Queue:
     def pair(cls) -> tuple[Queue, Queue]:
         """Return the writer's and the readers' end of a new one."""
         one, other = socket.socketpair(socket.AF_UNIX, _KIND)
+        if sys.platform != "linux":
+            for end, buffer in ((one, socket.SO_SNDBUF), (other, socket.SO_RCVBUF)):
+                end.setsockopt(socket.SOL_SOCKET, buffer, 2 * _ROOM)
         return cls(one), cls(other)
 
     @classmethod
