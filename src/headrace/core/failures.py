@@ -41,7 +41,7 @@ class Failure:
         source: What it was read from, as a chain shows it.
         record: Its number in the source; of a stream's item its number in the stream.
         stage: The step that failed, as a chain shows it.
-        error: The error that the step raised. One that came from another process is equal in kind and text.
+        error: The error that the step raised, equal in kind and text whoever worked; where is in its notes.
         epoch: Of the read.
         position: Of the read, in the order of the step that failed.
         replaced: Whether another record was put in its place.

@@ -207,10 +207,10 @@ class _CrossingCursor:
         """Go past a step that a policy leaves out.
 
         Raises:
-            OrderError: All of an epoch were, and there is no end.
+            OrderError: All of an epoch were, with parts of those beside it, and there is no end.
         """
         self._barren += 1
-        if self._end is None and self._barren * self._flow.lane[1] >= (self._flow.node.length or math.inf):
+        if self._end is None and self._barren * self._flow.lane[1] >= 2 * (self._flow.node.length or math.inf):
             self._restart()
             raise OrderError(
                 f"all records of an epoch were left out by on_error, so streaming {self._flow.node.words()} for ever "

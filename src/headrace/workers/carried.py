@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import copyreg
 import os
-import traceback
+from collections.abc import Iterator
+from types import TracebackType
 from typing import Any
 
 from headrace.core.failures import Failure
@@ -45,15 +46,28 @@ def told(error: BaseException) -> Report:
 
 
 def released(error: BaseException) -> None:
-    """Let go of the variables of the calls that raised an error; their places in the code stay."""
+    """Turn the traceback of an error that is kept into a note: it would hold the variables of all calls it went by.
+
+    Among these is the batch that the record was in, and what was handed out last.
+    """
     seen: set[int] = set()
     chain: list[BaseException | None] = [error]
     while chain:
         one = chain.pop()
         if one is not None and id(one) not in seen:
             seen.add(id(one))
-            traceback.clear_frames(one.__traceback__)
+            if one.__traceback__ is not None:
+                one.add_note("\n".join(["raised in:", *_places(one.__traceback__)]))
+                one.__traceback__ = None
             chain += [one.__cause__, one.__context__]
+
+
+def _places(trace: TracebackType | None) -> Iterator[str]:
+    """Give the lines of a traceback; without the code, which would have to be looked up in its files each time."""
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        yield f'  File "{code.co_filename}", line {trace.tb_lineno}, in {code.co_name}'
+        trace = trace.tb_next
 
 
 def _taken_apart(failure: Failure) -> tuple[Any, ...]:
