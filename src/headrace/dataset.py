@@ -637,7 +637,7 @@ class Dataset:
         >>> batches = Dataset(range(8)).map(lambda x: 10 // (x - 3)).batch(4)
         >>> stream = batches.stream(on_error="skip")
         >>> stream.list()
-        [array([-4, -5, -10]), array([10,  5,  3,  2])]
+        [array([ -4,  -5, -10]), array([10,  5,  3,  2])]
         >>> print(stream.errors[0])
         record 3 of range(0, 8): map(lambda): ZeroDivisionError: integer division or modulo by zero
 

@@ -300,6 +300,7 @@ class Stream:
         Returns:
             A stream; a batch cut from one batch below is a view of it.
 
+        >>> import numpy as np
         >>> Stream([[1, 2, 3], [4], [5, 6]]).map(np.array).rebatch(2).list()
         [array([1, 2]), array([3, 4]), array([5, 6])]
 

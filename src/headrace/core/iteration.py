@@ -188,7 +188,8 @@ class StreamIterator:
     def __del__(self) -> None:
         cursor = getattr(self, "_cursor", None)  # there is none where the start failed
         if cursor is not None:
-            self._probe.end(self._since)
+            if perf_counter is not None:  # it is, where the interpreter ends
+                self._probe.end(self._since)
             cursor.close()
 
 

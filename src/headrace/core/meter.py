@@ -77,7 +77,8 @@ class Meter:
         records: Records in them, where they are batches.
         waited: Seconds that the consumer waited for items.
         service: Seconds that workers took for the items delivered, transport left out.
-        began: When the first item was asked for.
+        starting: Seconds that workers took to start, which count nowhere else.
+        began: When the first item was asked for, or the workers had started.
         ended: When the last item was handed out; times are those of ``perf_counter``.
         ahead: The sum, over items, of how many results lay ready when one was asked for.
     """
@@ -91,6 +92,7 @@ class Meter:
     records: int = 0
     waited: float = 0.0
     service: float = 0.0
+    starting: float = 0.0
     began: float | None = None
     ended: float | None = None
     ahead: int = 0
@@ -116,6 +118,10 @@ class Meter:
     def deliver(self, asked: float, service: float, nbytes: int, items: int, records: int, ready: int) -> None:
         """Note that items are at hand which were asked for at a time."""
         now = perf_counter()
+        if not self.delivered:  # workers were started meanwhile: rates are those from here on
+            self.starting = max(0.0, now - asked - service)
+            asked += self.starting
+            self.began = asked
         self.ended = now
         self.waited += now - asked
         self.service += service

@@ -12,6 +12,7 @@ from headrace.core.laws import Analysis, apart, beside
 from headrace.core.meter import Gauge, Meter
 
 _TRIED = (0, 1, 2, 4, 8)  # numbers of workers that a prediction is given for
+_LONG = 0.05  # seconds of starting that are worth a word
 _WORTH = 1.05  # a gain below this is not worth a word
 
 
@@ -29,8 +30,9 @@ class Part:
 
     @property
     def title(self) -> str:
-        """The workers, and where ``workers="auto"`` chose them, why."""
-        return f"{self.meter.workers}: {self.meter.why}" if self.meter.why else self.meter.workers
+        """The workers, how long they took to start, and where ``workers="auto"`` chose them, why."""
+        started = f" (started in {time_of(self.meter.starting)})" if self.meter.starting > _LONG else ""
+        return f"{self.meter.workers}{started}{f': {self.meter.why}' if self.meter.why else ''}"
 
     @property
     def worked(self) -> float:
