@@ -7,7 +7,7 @@ import os
 import signal
 import statistics
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -175,8 +175,14 @@ def _checked(outcome: Outcome, running: dict[str, Process]) -> str:
     return ""
 
 
-def best_peer(outcomes: dict[str, Outcome], by_hand: bool = False) -> Outcome | None:
+def best_peer(
+    outcomes: dict[str, Outcome], by_hand: bool = False, among: Collection[str] | None = None
+) -> Outcome | None:
     """Return the fastest peer as documented, or the fastest of all that is not ours and no baseline."""
     kinds = {"peer", "by hand"} if by_hand else {"peer"}
-    peers = [each for each in outcomes.values() if each.entry.kind in kinds and each.seconds and not each.problem]
+    peers = [
+        each
+        for name, each in outcomes.items()
+        if each.entry.kind in kinds and each.seconds and not each.problem and (among is None or name in among)
+    ]
     return min(peers, key=lambda each: each.median, default=None)

@@ -24,6 +24,10 @@ AGAINST_PEERS = {  # by workload: the least that others of ours must reach, as a
     "transport": (("headrace_views", 4.0), ("headrace_owned", 2.5)),
     "made": (("headrace_offered", 5.0),),
 }
+RIVALS = {  # by workload: the peers that a goal speaks of, where it does not speak of all
+    "transport": ("pescador_zmq", "torch_worker"),
+    "made": ("pescador_zmq", "torch_worker"),
+}
 CARRIED_HEAD = (
     "| loader | batches/s | GB/s | × best peer | cores | n |",
     "| --- | ---: | ---: | ---: | ---: | ---: |",
@@ -80,8 +84,8 @@ def _handed_over(workload: Workload, ran: list[Outcome]) -> list[str]:
         return [f"Bytes handed over by every loader in an epoch: {ran[0].size:,}, digest {', '.join(digests)}."]
     if workload.augmented and ran:
         return [
-            f"Bytes handed over by every loader in an epoch: {ran[0].size:,}. Of every fifth batch each record was found "
-            "to be a crop of its own image, value by value."
+            f"Bytes handed over by every loader in an epoch: {ran[0].size:,}. Each record of every fifth batch was "
+            "found to be a crop of its own image, value by value."
         ]
     return []
 
@@ -99,10 +103,12 @@ def goals(workload: Workload, outcomes: dict[str, Outcome]) -> list[str]:
             other = outcomes.get(name)
             if other and (ratio := other.against(main)):
                 lines.append(goal(f"{workload.name}: {other.entry.title}, times inline", ratio, least))
-    best = contest.best_peer(outcomes)
+    rivals = RIVALS.get(workload.name)
+    best = contest.best_peer(outcomes, among=rivals)
+    words = "the best peer" if rivals is None else "the better of torch and pescador"
     for name, least in AGAINST_PEERS.get(workload.name, ()):
         if name in outcomes and best and (ratio := outcomes[name].against(best)):
-            what = f"{workload.name}: {outcomes[name].entry.title}, times the best peer ({best.entry.title})"
+            what = f"{workload.name}: {outcomes[name].entry.title}, times {words} ({best.entry.title})"
             lines.append(goal(what, ratio, least))
     return lines
 

@@ -96,6 +96,7 @@ LOADERS = {
         Entry("torch_worker", "torch DataLoader", "peer", workloads=CARRIED),
         Entry("torch_worker_shared", "torch DataLoader, shared tensors by hand", "by hand", workloads=("made",)),
         Entry("pescador_zmq", "pescador", "peer", workloads=CARRIED),
+        Entry("spdl_pool", "SPDL, views", "peer", workloads=CARRIED),
     )
 }
 OWN = [name for name, entry in LOADERS.items() if entry.kind in ("baseline", "ours")]
