@@ -3,6 +3,22 @@
 from __future__ import annotations
 
 import signal
+from typing import Any
+
+_LONGEST = 200
+
+
+def shown(job: Any) -> str:
+    """Return a job for a message, shortened; jobs may hold items of the user's, whose ``repr`` may fail.
+
+    >>> shown({"x": 1})
+    "{'x': 1}"
+    """
+    try:
+        text = repr(job)
+    except Exception:
+        return f"a {type(job).__qualname__}"
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
 
 
 def words(worker: int, process: int | None, exit_code: int | None, job: str | None, crash: str) -> str:

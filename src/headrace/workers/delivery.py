@@ -11,6 +11,7 @@ from headrace.core.buffers import Buffers
 from headrace.core.errors import HeadraceError, KindError, WorkerError
 from headrace.workers.blame import unpicklable
 from headrace.workers.crew import Crew
+from headrace.workers.deaths import shown
 from headrace.workers.frames import LARGEST
 from headrace.workers.inbox import Inbox
 from headrace.workers.modules import ByContent, Modules, missing
@@ -225,7 +226,7 @@ class Delivery:
     def job_words(self, number: int) -> str | None:
         """Return the words for a job that is in hand, None if it is not."""
         slip = self._slips.get(number)
-        return None if slip is None else f"{slip.job!r:.200} of {self._words}"
+        return None if slip is None else f"{shown(slip.job)} of {self._words}"
 
     def is_ready(self, slip: Slip) -> bool:
         """Say whether the reply to a job is here, or can no more come."""

@@ -23,7 +23,8 @@ class Processes:
     """Workers that are processes: for Python code, which in threads would run in one of them at a time.
 
     They need no ``if __name__ == "__main__":``, since they do not run the main module, and take lambdas and functions
-    written in a notebook.
+    written in a notebook. When a stream is left, a worker that is busy gets half a second to finish its batch, then it
+    is killed. Ctrl-C and other signals to a whole program are for the program itself: workers do not react to them.
 
     Args:
         count: How many, at least 1.
