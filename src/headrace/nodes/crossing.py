@@ -225,7 +225,10 @@ class _CrossingCursor:
         if self._error is not None:
             error = self._error
             self._restart()
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # see below
         if self._running is None:
             self._running = self._opened()
         try:
@@ -254,7 +257,7 @@ class _CrossingCursor:
         if len(items) >= self._block:
             self._enlarge(outcome)
         if notes.failures:
-            self._admit(notes.failures)
+            self._admit(notes.failures, len(items) > 1)
         if type(self._running) is Straight and self._batched and self._plain:
             self._quick = max(0, (self._node.length or 0) - job.step - 1)
 
@@ -271,12 +274,14 @@ class _CrossingCursor:
         elif outcome.seconds < _SHORT and outcome.nbytes < _SMALL:
             self._block = min(2 * self._block, self._most_batches)
 
-    def _admit(self, failures: Any) -> None:
+    def _admit(self, failures: Any, several: bool) -> None:
+        """Take in failures; of several items with one too many those before it come first, asked for one by one."""
         try:
             self._flow.ledger.admit(failures, self._flow.max_errors, self._flow.topology.ground.length)
         except BaseException:
             self._restart()
-            raise
+            if not several:
+                raise
 
     def _opened(self) -> Running | Straight:
         """Start the workers, and give them what there is to do from here on."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Self
 
-from headrace.core.failures import SKIP, OnError
+from headrace.core.errors import RecordError
+from headrace.core.failures import SKIP, Failure, OnError
 from headrace.core.flow import State
 from headrace.core.ledger import Ledger
 from headrace.core.sizes import records_in
@@ -90,7 +91,10 @@ class ParallelCursor:
         if self._error is not None:
             error, self._error = self._error, None
             self._count += 1  # whoever goes on, goes on with the next item
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # see below
         if self._running is None:
             self._running = self._opened()
         try:
@@ -121,8 +125,19 @@ class ParallelCursor:
         if outcome.seconds < _SHORT and outcome.nbytes < _SMALL and fits and len(made) >= self._chunk:
             self._chunk = min(2 * self._chunk, self._most)
         if notes.failures:
-            ledger = self._doing.ledger
-            ledger.admit(notes.failures, self._doing.max_errors, ledger.meter.delivered)  # of items, not of their rows
+            self._admit(notes.failures, job.number)
+
+    def _admit(self, failures: list[Failure], first: int) -> None:
+        """Take in failures among the items from a number on; one too many is an error when those before it are gone."""
+        ledger = self._doing.ledger
+        for failure in failures:
+            try:
+                ledger.admit([failure], self._doing.max_errors, ledger.meter.delivered)  # of items, not of their rows
+            except RecordError as error:
+                for _ in range(len(self._ahead) - (failure.record - first)):
+                    self._ahead.pop()
+                self._error = error
+                return
 
     def _opened(self) -> Running:
         """Start the workers."""
