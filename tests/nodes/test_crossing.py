@@ -7,9 +7,10 @@ import itertools
 import numpy as np
 import pytest
 
-from headrace import ArgumentError, Dataset, KindError, OrderError
+from headrace import ArgumentError, Dataset, KindError, OrderError, Threads
 from headrace.nodes.crossing import Crossing
 from headrace.testing.stages import StageTests
+from headrace.workers.prefetch import Prefetch
 
 
 class TestRecords(StageTests):
@@ -23,6 +24,27 @@ class TestBatches(StageTests):
     def flow(self) -> Crossing:
         ds = Dataset(n=np.arange(17), x=np.ones((17, 3))).shuffle(0).shard(1, 2)
         return Crossing(ds.batch(3).map(lambda batch, rng: batch.with_columns(r=rng.random(len(batch))), 1)._node, 3)
+
+
+class TestBatchesByThreads(StageTests):
+    @pytest.fixture
+    def flow(self) -> Crossing:
+        ds = Dataset(n=np.arange(17), x=np.ones((17, 3))).shuffle(0).shard(1, 2)
+        node = ds.batch(3).map(lambda batch, rng: batch.with_columns(r=rng.random(len(batch))), 1)._node
+        return Crossing(node, 3, Threads(2), Prefetch(3))
+
+
+class TestLeavingOutByThreads(StageTests):
+    @pytest.fixture
+    def flow(self) -> Crossing:
+        ds = Dataset(range(17)).shuffle(0).map(lambda n: 1 // (n % 4) and n)
+        return Crossing(ds.batch(2)._node, 2, Threads(3), on_error="skip")
+
+
+class TestEndlessByThreads(StageTests):
+    @pytest.fixture
+    def flow(self) -> Crossing:
+        return Crossing(Dataset(range(5)).shuffle(0).batch(2)._node, None, Threads(1), Prefetch(2))
 
 
 class TestEndless(StageTests):
