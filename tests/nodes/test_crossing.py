@@ -38,7 +38,7 @@ class TestLeavingOutByThreads(StageTests):
     @pytest.fixture
     def flow(self) -> Crossing:
         ds = Dataset(range(17)).shuffle(0).map(lambda n: 1 // (n % 4) and n)
-        return Crossing(ds.batch(2)._node, 2, Threads(3), on_error="skip")
+        return Crossing(ds.batch(5)._node, 2, Threads(3), on_error="skip")
 
 
 class TestEndlessByThreads(StageTests):
@@ -88,6 +88,9 @@ def test_epochs_that_cannot_be_counted_are_refused(epochs: object) -> None:
 
 
 def test_a_stream_knows_its_length_where_it_has_one() -> None:
+    with pytest.raises(TypeError, match="is not known before it was gone through"):
+        len(Dataset(range(7)).stream(on_error="skip"))
+    assert len(Dataset(range(7)).batch(2).stream(on_error="skip")) == 4  # of batches there are rarely fewer
     assert len(Dataset(range(7)).batch(3).stream(epochs=3)) == 9
     with pytest.raises(TypeError):
         len(Dataset(range(7)).stream(None))

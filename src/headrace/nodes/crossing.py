@@ -14,7 +14,7 @@ import numpy as np
 from headrace.core.address import At, spread
 from headrace.core.batch import Batch
 from headrace.core.errors import OrderError, SchemaError
-from headrace.core.failures import SKIP, OnError
+from headrace.core.failures import SKIP, OnError, leaves_out
 from headrace.core.flow import Cursor, State
 from headrace.core.ledger import Ledger
 from headrace.core.order import ENDLESS_STRIDE
@@ -78,6 +78,8 @@ class Crossing:
 
     def length(self) -> int | None:
         if self.epochs is None or self.node.length is None:
+            return None
+        if leaves_out(self.on_error) and not self.node.batched:  # batches become shorter, and as a rule not fewer
             return None
         index, count = self.lane
         return len(range(index, self.epochs * self.node.length, count))
