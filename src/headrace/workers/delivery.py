@@ -84,7 +84,13 @@ class Delivery:
             self._crew.tidy()
             self._number = self._crew.add(self)
             for worker in range(self._crew.count):
-                self._send(worker, shipment)
+                try:
+                    self._send(worker, shipment)
+                except OSError as error:
+                    raise WorkerError(
+                        f"{self._words} cannot be given to worker {worker}: {error}; its data takes "
+                        f"{len(shipment.descriptors)} open files: raise their limit (ulimit -n), or use fewer workers"
+                    ) from error
 
     def retire(self) -> None:
         """Let the workers forget the work, and let go of the memory shared with them."""
