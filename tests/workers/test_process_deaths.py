@@ -112,7 +112,7 @@ def test_the_death_of_the_nursery_is_told_and_takes_the_workers_along(method: St
         first = pool.submit("loop in C")
         ticket = pool.submit("kill the nursery")
         began = time.perf_counter()
-        with pytest.raises(WorkerError, match="starts and watches the workers, has ended"):
+        with pytest.raises(WorkerError, match="starts and watches the workers, was killed by SIGKILL, and"):
             ticket.result()
         assert time.perf_counter() - began < SOON
         with pytest.raises(WorkerError, match="starts and watches"):

@@ -25,6 +25,7 @@ GRACE = 0.5
 """Seconds that workers get to end by themselves when their program closes them."""
 
 _PATIENCE = 8.0  # seconds until a nursery that should have ended is killed
+_MOMENT = 0.2  # seconds that a process takes to end once its connections have ended
 _SOON = 1.5  # seconds in which a nursery says how a worker ended, whose connection has ended
 
 
@@ -209,10 +210,8 @@ class Crew:
                 self._hear(index)  # what it has said before it ended
                 self._bury(index, code)
         if self._control.ended and self._over is None:
-            self._over = (
-                f"the process {self._staff.nursery.pid}, which starts and watches the workers, has ended, and they "
-                f"with it; what it had to say stands on the standard error stream"
-            )
+            self._staff.nursery.wait(_MOMENT)
+            self._over = deaths.of_nursery(self._staff.nursery.pid, self._staff.nursery.exit_code)
 
     def _bury(self, worker: int, exit_code: int | None) -> None:
         """Note how a worker has ended; nothing more can come."""

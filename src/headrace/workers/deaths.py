@@ -40,6 +40,16 @@ def words(worker: int, process: int | None, exit_code: int | None, job: str | No
     return f"worker {worker} ({name}) {_how(exit_code)}{busy}{_why(exit_code)}{where}"
 
 
+def of_nursery(process: int, exit_code: int | None) -> str:
+    """Return the message for a nursery that has died, and the workers with it.
+
+    >>> of_nursery(4711, 1)
+    'the process 4711, which starts and watches the workers, ended with exit code 1, and they with it'
+    """
+    how = "has ended" if exit_code is None else _how(exit_code)
+    return f"the process {process}, which starts and watches the workers, {how}, and they with it{_why(exit_code)}"
+
+
 def _how(exit_code: int | None) -> str:
     if exit_code is None:
         return "has closed its connection"

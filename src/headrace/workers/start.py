@@ -44,6 +44,11 @@ class Process(Protocol):
 
     pid: int
 
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended, a signal as a negative number; None where it has not, or that is not known."""
+        ...
+
     def wait(self, seconds: float) -> bool:
         """Wait for its end; says whether it has come."""
         ...
@@ -151,6 +156,10 @@ class _Fresh:
         self._process = process
         self.pid = process.pid
 
+    @property
+    def exit_code(self) -> int | None:
+        return self._process.returncode
+
     def wait(self, seconds: float) -> bool:
         try:
             self._process.wait(seconds)
@@ -196,13 +205,16 @@ class _Forked:
 
     def __init__(self, number: int) -> None:
         self.pid = number
+        self.exit_code: int | None = None
         self._ended = False
 
     def wait(self, seconds: float) -> bool:
         until = time.monotonic() + seconds
         while not self._ended:
             try:
-                self._ended = os.waitpid(self.pid, os.WNOHANG)[0] != 0
+                number, status = os.waitpid(self.pid, os.WNOHANG)
+                if number:
+                    self._ended, self.exit_code = True, os.waitstatus_to_exitcode(status)
             except ChildProcessError:  # the program itself has waited for all its children
                 self._ended = True
             if self._ended or time.monotonic() > until:
