@@ -7,6 +7,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,10 +49,6 @@ GIVEN: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: Step(len, {"rows": (n for n in "ab")}),
         r"a generator at \.settings\['rows'\]",
     ),
-    "a connection in a partial": (
-        lambda: functools.partial(with_default, connection=sqlite3.connect(":memory:")),
-        r"a Connection at argument 'connection'",
-    ),
     "a lock in a slot in a list": (lambda: [1, Slotted(LOCK)], r"a lock at \[1\]\.held,"),
     "a lock among objects in an array": (lambda: {"x": np.array([1, LOCK], object)}, r"a lock at \['x'\]\[1\],"),
     "the method of an object with a lock": (lambda: Step(Slotted(LOCK).__eq__), r"a (lock|method-wrapper) at "),
@@ -66,6 +63,12 @@ def test_the_innermost_part_that_cannot_travel_is_named(given: str) -> None:
     told = unpicklable(value, TypeError("no"))
     assert re.search(words, told), told
     assert told.endswith("or use Threads")
+
+
+def test_a_connection_to_a_database_is_named() -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        told = unpicklable(functools.partial(with_default, connection=connection), TypeError("no"))
+    assert told.startswith("a Connection at argument 'connection', cannot be pickled")
 
 
 def test_a_global_variable_of_a_function_that_travels_by_content_is_named() -> None:
