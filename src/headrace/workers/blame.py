@@ -100,8 +100,8 @@ def _parts(value: object) -> Iterator[tuple[str, object]]:
         yield "", value.__func__
     elif isinstance(value, functools.partial):
         yield "", value.func
-        yield from ((f", argument {number},", part) for number, part in enumerate(value.args))
-        yield from ((f", argument {name!r},", part) for name, part in value.keywords.items())
+        yield from ((f", argument {number}", part) for number, part in enumerate(value.args))
+        yield from ((f", argument {name!r}", part) for name, part in value.keywords.items())
     elif isinstance(value, type):
         yield from ((f".{name}", part) for name, part in vars(value).items())
     yield from _attributes(value)
