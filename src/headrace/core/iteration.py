@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Callable
 from copy import deepcopy
 from threading import RLock
 from time import perf_counter
@@ -185,11 +187,10 @@ class StreamIterator:
     ) -> None:
         self.close()
 
-    def __del__(self) -> None:
+    def __del__(self, _ending: Callable[[], bool] = sys.is_finalizing) -> None:
         cursor = getattr(self, "_cursor", None)  # there is none where the start failed
-        if cursor is not None:
-            if perf_counter is not None:  # it is, where the interpreter ends
-                self._probe.end(self._since)
+        if cursor is not None and not _ending():  # then what closing needs may be gone, and all is let go of anyhow
+            self._probe.end(self._since)
             cursor.close()
 
 
