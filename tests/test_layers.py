@@ -34,7 +34,11 @@ ALWAYS_THERE = {"numpy", "cloudpickle", "tqdm"}
 # Imported only by who has the extra: a format is one file, the kits are for test suites, the demo is a command.
 MAY_NEED_EXTRAS = {"formats", "feeds", "testing", "demo"}
 LATE = {"tqdm"}  # always there, but slow to import and seldom used
-LATE_MODULES = {("headrace.cli", "headrace.demo")}
+LATE_MODULES = {
+    ("headrace.cli", "headrace.demo"),
+    ("headrace.workers.processes", "headrace.workers.pool"),  # with sockets and subprocesses
+    ("headrace.workers.executors", "headrace.workers.tasks"),  # with concurrent.futures
+}
 CONVERSIONS = "headrace.core.interop"  # the ground floor's only file that knows other libraries, inside functions
 
 When = Literal["loading", "deferred", "typing"]

@@ -48,7 +48,7 @@ from headrace.workers.auto import cores
 from headrace.workers.choose import as_workers
 from headrace.workers.prefetch import Prefetch
 from headrace.workers.processes import Processes
-from headrace.workers.start import StartMethod
+from headrace.workers.work import StartMethod
 
 __all__ = ["Stream", "StreamIterator"]
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from headrace.workers.processes import Processes, ProcessPool
-from headrace.workers.work import Desk, Done, Failed, Place, Run
+from headrace.workers.processes import Processes
+from headrace.workers.work import Desk, Done, Failed, Place, Pool, Run
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def working(
     workers: int | Processes = 1,
     depth: int = 4,
     copy: bool = True,
-) -> Iterator[ProcessPool]:
+) -> Iterator[Pool]:
     """Open a pool, and close it afterwards."""
     settings = Processes(workers) if isinstance(workers, int) else workers
     pool = settings.open(function if isinstance(function, Call) else Call(function), depth, copy)
@@ -82,7 +82,7 @@ def done(outcome: Done | Failed) -> Any:
     return outcome.value
 
 
-def answer(pool: ProcessPool, job: Any) -> Any:
+def answer(pool: Pool, job: Any) -> Any:
     """Hand in one job and return its value."""
     return done(pool.submit(job).result())
 

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 from headrace import ArgumentError, Dataset, KindError, Ragged, RecordError, Stream, WorkerError
-from headrace.workers.executors import Executors, _Sent
+from headrace.workers.executors import Executors
+from headrace.workers.tasks import _Sent
 from headrace.workers.work import Desk, Done, Failed, Run
 from tests.core.test_failures import Stubborn
 from tests.workers.jobs import Call, done

@@ -19,7 +19,7 @@ import pytest
 
 from headrace.core.errors import WorkerError
 from headrace.workers.processes import Processes
-from headrace.workers.start import StartMethod
+from headrace.workers.work import StartMethod
 from tests.workers.jobs import about, answer, die, numbers, square, working
 
 METHODS: tuple[StartMethod, ...] = ("forkserver", "spawn", "fork")

@@ -20,8 +20,7 @@ import pytest
 
 from headrace.core.errors import ArgumentError, KindError, WorkerError
 from headrace.workers.processes import Processes
-from headrace.workers.start import StartMethod
-from headrace.workers.work import Desk, Done, Failed
+from headrace.workers.work import Desk, Done, Failed, StartMethod
 from tests.workers.jobs import Call, Holding, Opened, about, answer, die, done, identity, numbers, square, working
 
 METHODS: tuple[StartMethod, ...] = ("forkserver", "spawn", "fork")

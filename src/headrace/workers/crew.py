@@ -18,8 +18,9 @@ from headrace.workers import deaths
 from headrace.workers.ear import Ear
 from headrace.workers.frames import Channel
 from headrace.workers.queue import Queue
-from headrace.workers.start import StartMethod, start
+from headrace.workers.start import start
 from headrace.workers.system import readable
+from headrace.workers.work import StartMethod
 
 GRACE = 0.5
 """Seconds that workers get to end by themselves when their program closes them."""

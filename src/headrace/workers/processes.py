@@ -10,10 +10,7 @@ from typing import Any, Self
 
 from headrace.core.arguments import whole
 from headrace.core.errors import ArgumentError, KindError
-from headrace.workers.crew import Crew
-from headrace.workers.delivery import Delivery, Slip
-from headrace.workers.start import StartMethod
-from headrace.workers.work import Done, Failed, Work
+from headrace.workers.work import Pool, StartMethod, Work
 
 _METHODS = ("forkserver", "spawn", "fork")
 
@@ -69,7 +66,9 @@ class Processes:
         if self.persistent:
             weakref.finalize(self, self._home.close)
 
-    def open(self, work: Work, depth: int, copy: bool) -> ProcessPool:
+    def open(self, work: Work, depth: int, copy: bool) -> Pool:
+        from headrace.workers.pool import Crew, ProcessPool  # all that processes take loads when they are wanted
+
         if not self.persistent:
             crew = Crew(self.count, self.start_method, self.threads)
             return ProcessPool(crew, work, depth, copy, owner=None)
@@ -106,10 +105,12 @@ class _Home:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._crew: Crew | None = None
+        self._crew: Any = None
 
-    def crew(self, settings: Processes) -> Crew:
+    def crew(self, settings: Processes) -> Any:
         """Return workers that run, the same ones as long as they do."""
+        from headrace.workers.pool import Crew
+
         with self._lock:
             if self._crew is not None and not self._crew.is_usable:
                 self._crew.close()
@@ -123,42 +124,3 @@ class _Home:
             crew, self._crew = self._crew, None
         if crew is not None:
             crew.close()
-
-
-class ProcessPool:
-    """Processes that were given one work."""
-
-    def __init__(self, crew: Crew, work: Work, depth: int, copy: bool, owner: Processes | None) -> None:
-        self.size = crew.count
-        self._owner = owner  # lives as long as its workers are in use
-        self._delivery = Delivery(crew, work, depth, copy)
-        self._leave = self._delivery.close if owner is None else self._delivery.retire
-        self._last = weakref.finalize(self, self._leave)
-        try:
-            self._delivery.begin()
-        except BaseException:
-            self.close()
-            raise
-
-    def submit(self, job: Any) -> ProcessTicket:
-        return ProcessTicket(self, self._delivery.submit(job))
-
-    def close(self) -> None:
-        self._leave()
-        self._last.detach()  # not before: closing may be interrupted, and has to be finished then
-
-
-class ProcessTicket:
-    """A job that was handed to processes."""
-
-    __slots__ = ("_pool", "_slip")
-
-    def __init__(self, pool: ProcessPool, slip: Slip) -> None:
-        self._pool = pool
-        self._slip = slip
-
-    def ready(self) -> bool:
-        return self._pool._delivery.is_ready(self._slip)
-
-    def result(self) -> Done | Failed:
-        return self._pool._delivery.result(self._slip)

@@ -12,7 +12,7 @@ import time
 import warnings
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol
 
 from headrace.core.errors import WorkerError
 from headrace.workers.child import serve
@@ -22,8 +22,7 @@ from headrace.workers.nursery import interpreter_flags, path_of_imports
 from headrace.workers.nursery import main as be_nursery
 from headrace.workers.queue import Queue
 from headrace.workers.system import restore_signals, signals_held
-
-StartMethod: TypeAlias = Literal["forkserver", "spawn", "fork"]
+from headrace.workers.work import StartMethod
 
 THREADS = (
     "OMP_NUM_THREADS",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from numpy.typing import NDArray
 
@@ -36,6 +36,9 @@ class Desk:
 
 Run: TypeAlias = Callable[[Any], tuple[Any, Any]]
 """Takes a job, returns its value and notes: small things beside the value (times, failures), or None."""
+
+StartMethod: TypeAlias = Literal["forkserver", "spawn", "fork"]
+"""How worker processes are started."""
 
 Place: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
 """Returns an equal array that lies in memory which processes share."""
