@@ -167,11 +167,11 @@ def test_a_paused_consumer_stops_the_producer(threads: bool, tmp_path: Path) -> 
     for taken in range(1, 40):
         assert next(iterator)[0] == taken - 1
         made = log.stat().st_size
-        assert made <= taken + 12
+        assert made <= taken + 16  # 10 fill the buffer; those that travel together may be over
     time.sleep(0.1)
     made = log.stat().st_size
     time.sleep(0.1)
-    assert log.stat().st_size == made <= 39 + 12
+    assert log.stat().st_size == made <= 39 + 16
     iterator.close()
 
 
