@@ -223,7 +223,8 @@ class Dataset:
         one that fails hides no other. It looks at: reading; functions that fail, draw from a global generator, or
         give something else the second time; ``map_batches`` whose rows depend on each other; records that do not
         stack; functions and sources that cannot be carried to a process (a fresh one is started); sizes. Where no
-        problem is seen and a batch takes less than 0.15 s, up to three whole ones are read for their time. Nothing is written.
+        problem is seen and a batch takes less than 0.15 s, up to three whole ones are read for their time. Nothing is
+        written.
 
         Args:
             n: How many records.
