@@ -27,7 +27,7 @@ def owners(ds: Dataset, epoch: int, upto: int) -> list[int]:
 
 @settings(max_examples=60)
 @given(weights=WEIGHTS, shuffled=st.booleans())
-def test_after_any_number_of_records_each_dataset_has_had_its_share_within_the_bound(weights: Any, shuffled: bool) -> None:
+def test_after_any_number_of_records_each_dataset_has_had_its_share(weights: Any, shuffled: bool) -> None:
     sets = [Dataset(range(100 * at, 100 * at + 60)) for at in range(len(weights))]
     mixed = hr.mix([ds.shuffle(at) for at, ds in enumerate(sets)] if shuffled else sets, weights)
     given_by = owners(mixed, 1, len(mixed))
