@@ -6,7 +6,7 @@ import pickle
 import threading
 from typing import Any
 
-import cloudpickle  # type: ignore[import-untyped]
+import cloudpickle
 import numpy as np
 import pytest
 
