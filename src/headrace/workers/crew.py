@@ -243,6 +243,7 @@ class Crew:
             self.turn.notify_all()
             self.turn.wait_for(lambda: not self._is_reading, 1.0)
             self._staff.let_go()
+            self._readers.clear()  # they hold this, and data: none of it shall wait for the garbage collector
 
     def _dismiss(self) -> None:
         """Tell everybody to end."""
