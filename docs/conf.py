@@ -29,6 +29,8 @@ nitpick_ignore_regex = [("py:.*", r"(?!headrace).*")]
 # Inside of the package, named by docstrings that are on the site.
 nitpick_ignore = [
     ("py:class", "headrace.core.kinds.Nested"),
+    ("py:class", "headrace.core.probe.Probe"),
+    ("py:class", "headrace.core.tree.Tree"),
     ("py:class", "headrace.parts.Part"),  # a type variable
     ("py:class", "headrace.stores.layout.Layout"),
     ("py:class", "headrace.stores.manifest.Part"),

@@ -34,7 +34,7 @@ class Report:
         cores: How many cores there are; None for those that this process may use.
 
     The times are those measured; what other numbers of workers would give is predicted from them by the laws of
-    :mod:`headrace.core.laws`, which are upper bounds: functions are taken to need as long as they did.
+    ``headrace.core.laws``, which are upper bounds: functions are taken to need as long as they did.
 
     >>> meter = Meter("2 threads", 2, delivered=100, records=800, waited=4.0, service=10.0, began=0.0, ended=5.0)
     >>> meter.add({"map(decode)": ("map", 100, 800, 9.5, 0)})
