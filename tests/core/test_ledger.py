@@ -64,12 +64,12 @@ def test_a_fraction_is_one_of_all_records_rounded_up(budget: float, records: int
 
 def test_a_fraction_of_an_unknown_number_is_one_of_those_seen() -> None:
     ledger = Ledger()
-    ledger.meter.records = 10
-    ledger.admit([failed(0), failed(1)], 0.2, None)
+    ledger.meter.records = 10  # as few as these count as a hundred
+    ledger.admit([failed(0), failed(1)], 0.02, None)
     with pytest.raises(RecordError, match="allows 2"):
-        ledger.admit([failed(2)], 0.2, None)
-    ledger.meter.records = 100
-    ledger.admit([failed(2)], 0.2, None)
+        ledger.admit([failed(2)], 0.02, None)
+    ledger.meter.records = 150
+    ledger.admit([failed(2)], 0.02, None)
 
 
 @pytest.mark.parametrize("budget", [0, 1, 10**9, 0.001, 1.0])

@@ -12,6 +12,8 @@ from headrace.core.errors import ArgumentError, RecordError
 from headrace.core.failures import Failure
 from headrace.core.meter import Meter
 
+_FEW = 100  # records: a fraction of fewer says nothing
+
 
 @dataclass
 class Ledger:
@@ -40,7 +42,7 @@ class Ledger:
         Args:
             failures: Of one job, in their order.
             budget: How many different records may fail in all, or, below 1, which fraction of them.
-            records: How many there are in an epoch; None where that is not known: then those seen count.
+            records: How many there are in an epoch; None where that is not known: then those seen count, 100 at least.
 
         Raises:
             RecordError: More records have failed than the budget allows; names the last, whose error is the cause.
@@ -54,7 +56,7 @@ class Ledger:
                 continue
             allowed = budget
             if isinstance(budget, float):
-                seen = self.meter.records if records is None else records
+                seen = max(self.meter.records, _FEW) if records is None else records
                 allowed = math.ceil(budget * max(seen, 1))
             if len(self.failures) > allowed:
                 self._refused = key  # the step that it was in is tried again, and may not pass then

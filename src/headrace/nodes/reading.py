@@ -12,7 +12,7 @@ from headrace.core.errors import RecordError, StoreError
 from headrace.core.failures import SKIP, Failure, OnError
 from headrace.core.meter import Clock, Laps
 from headrace.nodes.batched import Batched
-from headrace.nodes.forgive import Skipped
+from headrace.nodes.forgive import Parting, Skipped
 from headrace.nodes.node import Context, Node
 from headrace.nodes.show import chain
 from headrace.nodes.stamps import leaves
@@ -144,8 +144,13 @@ class _Reader:
             return self._one_by_one(node, epoch, steps)
         try:
             return node.read(At(np.array(steps, np.int64), epoch), self._context).rows(), None
-        except (RecordError, StoreError, GeneratorExit):  # of single records; others are of all
+        except Parting:
             return self._one_by_one(node, epoch, steps)
+        except (RecordError, StoreError, GeneratorExit) as error:  # of single records; others are of all
+            items, failed = self._one_by_one(node, epoch, steps)
+            if failed is None:  # it fails at times only: an error that was raised is an error all the same
+                return [], Carried(self._quiet(error, step) if isinstance(error, GeneratorExit) else error)
+            return items, failed
 
     def _item(self, node: Node, epoch: int, step: int) -> Any:
         try:
@@ -155,10 +160,13 @@ class _Reader:
         except Skipped:
             return SKIP
         except (GeneratorExit, StopIteration) as error:  # in the caller's loop these would look like its end
-            raise RecordError(
-                f"{self._work.words()} failed at step {step} of epoch {epoch}: a function raised "
-                f"{type(error).__name__}, which ends a loop quietly; raise another error"
-            ) from error
+            raise self._quiet(error, step) from error
+
+    def _quiet(self, error: BaseException, step: int) -> RecordError:
+        return RecordError(
+            f"{self._work.words()} failed at step {step}: a function raised {type(error).__name__}, which ends a loop "
+            "quietly; raise another error"
+        )
 
     def _one_by_one(self, node: Node, epoch: int, steps: range) -> tuple[list[Any], Carried | None]:
         """Read up to the first step that fails; its error is raised at once where it is the first of all."""
