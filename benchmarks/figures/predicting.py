@@ -1,4 +1,4 @@
-"""What ``report()`` predicts for other numbers of workers, and what names as the bottleneck, against runs with these.
+"""What ``report()`` predicts for other numbers of workers, against runs with these; and who it says waits for whom.
 
 The workload ``augment``: a random crop of each image. One run is reported on, another is measured, several times in
 turns; an error is the prediction by the rate measured, less 1.
@@ -65,7 +65,8 @@ def rates(dataset: hr.Dataset, known: Any, others: dict[int, Any]) -> Iterator[d
 
 
 def figure(data: Data) -> dict[str, Any]:
-    size, images = data.workload.batch, fetch(data).take(min(25_600, data.workload.records))
+    size = data.workload.batch // 16 if data.workload.quick else data.workload.batch  # so that there are enough
+    images = fetch(data).take(min(25_600, data.workload.records))
     each = images.shuffle(seed=1).map(augment_record, seed=0).batch(size)
     columns = images.shuffle(seed=1).map_batches(augment_batch, seed=0).batch(size)
     cases = {
