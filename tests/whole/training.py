@@ -30,7 +30,7 @@ def main(checkpoint: str, workers: int) -> None:
     torch.use_deterministic_algorithms(True)
     images, labels = load_digits(return_X_y=True)
     train, val = hr.Dataset(x=(images / 16).astype(np.float32), y=labels).split(train=0.8, val=0.2, seed=0)
-    stream = train.shuffle(seed=1).map(augment, seed=2).batch(32).stream(epochs=5, workers=workers)
+    stream = train.shuffle(seed=1).map(augment, seed=2).batch(32).stream(epochs=5, workers=workers).torch()
     model = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.2, momentum=0.9)
     if os.path.exists(checkpoint):
@@ -39,7 +39,7 @@ def main(checkpoint: str, workers: int) -> None:
         optimizer.load_state_dict(saved["optimizer"])
         stream = stream.resume(saved["data"])
 
-    iterator = iter(stream.torch())
+    iterator = iter(stream)
     for step, batch in enumerate(iterator):
         loss = torch.nn.functional.cross_entropy(model(batch["x"]), batch["y"])
         optimizer.zero_grad()
