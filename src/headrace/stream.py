@@ -338,7 +338,12 @@ class Stream:
     def _meters(self) -> list[Meter]:
         """Return what the latest iteration has measured: of parts with workers, and of the steps right of them."""
         found = [ledger.meter for ledger in ledgers(self._flow)]
-        return found if self._probe is None else [*found, self._probe.meter()]
+        if self._probe is None:
+            return found
+        steps = self._probe.meter()
+        if steps.began is not None and steps.ended is not None:  # rates are those from when the workers were there
+            steps.began = min(steps.began + max((meter.starting for meter in found), default=0.0), steps.ended)
+        return [*found, steps]
 
     def report(self) -> Report:
         """Return where the time of the latest iteration went, and what more workers would bring.
