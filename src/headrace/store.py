@@ -19,6 +19,7 @@ from headrace.core.arguments import whole
 from headrace.core.errors import ArgumentError, EndlessError, ExistsError, KindError, StoreError
 from headrace.core.flow import Flow
 from headrace.core.records import Columns, Records, wrap
+from headrace.core.watched import is_watched
 from headrace.dataset import Dataset
 from headrace.nodes.crossing import Crossing
 from headrace.nodes.leaf import Leaf
@@ -333,8 +334,7 @@ def _gives_batches(flow: Flow) -> bool:
 @contextmanager
 def _bar(name: str, total: int | None, shown: bool | None) -> Iterator[Callable[[int], object] | None]:
     """Give what is told of records that were written, and shows them on a bar."""
-    seen = "ipykernel" in sys.modules or bool(sys.stderr and sys.stderr.isatty())
-    if shown is False or (shown is None and not seen):
+    if shown is False or (shown is None and not is_watched()):
         yield None
         return
     from tqdm import tqdm

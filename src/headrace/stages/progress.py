@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import Any, Self, TextIO
 
 from headrace.core.arguments import whole
 from headrace.core.flow import Cursor, Flow, State
+from headrace.core.watched import is_watched
 from headrace.stages.stage import Stage, StageCursor
 
 
@@ -53,7 +53,7 @@ class Progress(Stage):
     @property
     def is_shown(self) -> bool:
         """Whether anybody would see the bar."""
-        return self.file is not None or "ipykernel" in sys.modules or bool(sys.stderr and sys.stderr.isatty())
+        return self.file is not None or is_watched()
 
 
 class ProgressCursor(StageCursor):
