@@ -8,13 +8,14 @@ replaced by the nearest kind of error that can travel if that fails.
 from __future__ import annotations
 
 import builtins
+import copyreg
 import io
 import os
 import pickle
 import traceback
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from headrace.core.errors import RecordError
 from headrace.workers.pickling import AnyPickler
@@ -234,9 +235,27 @@ def _movable(value: Any) -> Any:
             return f"a {type(value).__qualname__}"
 
 
+class _Reducers:
+    """How objects are taken apart that say nothing of it themselves; errors as their classes are written.
+
+    Some libraries (tblib, which Dask loads) register reducers of their own for all kinds of errors, which lose what
+    these hold.
+    """
+
+    def __getitem__(self, kind: type) -> Any:
+        reducer = copyreg.dispatch_table[kind]
+        if issubclass(kind, BaseException) and getattr(reducer, "__module__", "").partition(".")[0] == "tblib":
+            raise KeyError(kind)
+        return reducer
+
+
 def _dumps(value: Any) -> bytes:
     try:
-        return pickle.dumps(value, 5)
+        file = io.BytesIO()
+        pickler = pickle.Pickler(file, 5)
+        pickler.dispatch_table = cast(Any, _Reducers())
+        pickler.dump(value)
+        return file.getvalue()
     except Exception:  # plain pickle refuses functions and classes that no import finds
         file = io.BytesIO()
         AnyPickler(file, {}).dump(value)
