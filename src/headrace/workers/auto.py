@@ -21,8 +21,10 @@ _LEAST_JOBS = 8
 _MOST_JOBS = 64
 _SECONDS = 0.05  # that a way of working is measured for, at least
 _GAIN = 0.95  # of the time of a simpler way, below which another is worth it
+_QUICK = 2e-4  # seconds: what takes less gains nothing from a thread of its own
 _SMALL = 1e-3  # seconds: what takes less gains nothing from a process of its own
-_WORTH = 3.0  # seconds of work left, below which starting processes does not pay
+_WORTH = 3.0  # seconds of work left, below which neither trials pay nor starting processes
+_HOPELESS = 1.5  # times the best so far: a trial that is as slow after some items is over
 _MOST = 8  # workers that are tried: who wants more says so
 
 
@@ -120,7 +122,10 @@ class Tuner:
         self._service += service
         self._items += items
         seconds = now - self._began
-        if measured < _LEAST_JOBS or (seconds < _SECONDS and measured < _MOST_JOBS):
+        if measured < _LEAST_JOBS:
+            return None
+        hopeless = seconds > _HOPELESS * self._items * min(trial.seconds for trial in self._trials)
+        if seconds < _SECONDS and measured < _MOST_JOBS and not hopeless:
             return None
         self._trials[-1].seconds = seconds / max(self._items, 1)
         return self._next(seconds)
@@ -137,6 +142,10 @@ class Tuner:
             self._each = self._service / max(self._items, 1)
             if self._waited < (1 - _GAIN) * seconds:
                 return self._choose(f"the consumer takes {1 - self._waited / seconds:.0%} of the time")
+            if self._each < _QUICK:
+                return self._choose("an item takes less time than to hand it over")
+            if self._left * self._each < _WORTH:
+                return self._choose("what is left is done before trials pay")
         following = self._following()
         if following is None:
             return self._choose()
