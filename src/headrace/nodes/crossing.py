@@ -233,6 +233,9 @@ class _CrossingCursor:
                 del error  # see below
         if self._running is None:
             self._running = self._opened()
+        elif isinstance(self._running, Running) and self._running.is_straight:
+            self._running.close()
+            self._running = self._straight()
         try:
             job, outcome = self._running.next()
         except StopIteration:
@@ -297,8 +300,13 @@ class _CrossingCursor:
         bounded = flow.node.batched and flow.prefetch.batches is not None
         weigh = (lambda: self._block) if bounded else None
         if type(flow.workers) is Inline:
-            return Straight(work, jobs, flow.ledger)
+            return self._straight()
         return Running(flow.workers, work, jobs, flow.prefetch, flow.copy, flow.ledger, flow.length(), weigh)
+
+    def _straight(self) -> Straight:
+        """Go on from here without workers."""
+        flow = self._flow
+        return Straight(Reading(flow.node, flow.on_error), self._jobs(self._epoch, self._base, self._step), flow.ledger)
 
     def _jobs(self, epoch: int, base: int, step: int) -> Iterator[Job]:
         """Give all that is left to do."""

@@ -98,6 +98,7 @@ class Tuner:
         self._waited = 0.0
         self._service = 0.0
         self._done = count < 1
+        self._settled = False
         self.why = "trying: inline"
         """What was chosen and why, as far as that is known."""
 
@@ -125,7 +126,8 @@ class Tuner:
         if measured < _LEAST_JOBS:
             return None
         hopeless = seconds > _HOPELESS * self._items * min(trial.seconds for trial in self._trials)
-        if seconds < _SECONDS and measured < _MOST_JOBS and not hopeless:
+        clear = hopeless or (len(self._trials) == 1 and self._service < _QUICK * self._items)
+        if seconds < _SECONDS and measured < _MOST_JOBS and not clear:
             return None
         self._trials[-1].seconds = seconds / max(self._items, 1)
         return self._next(seconds)
@@ -173,6 +175,11 @@ class Tuner:
         self._may_start = False
         return self._processes(many)
 
+    @property
+    def stays_inline(self) -> bool:
+        """Whether it has settled for no workers, and has none."""
+        return self._done and self._settled
+
     def failed(self, error: Exception) -> Workers | None:
         """Note that a way of working cannot be used here; return who works from now on."""
         self._trials.pop()
@@ -188,4 +195,5 @@ class Tuner:
         measured = ", ".join(trial.words() for trial in self._trials)
         self.why = f"{best.workers.words()}: of {measured} an item on {self._cores} cores"
         self.why += f"; {because}" if because else ""
+        self._settled = best is self._trials[-1] is self._trials[0]
         return None if best is self._trials[-1] else best.workers

@@ -89,6 +89,11 @@ class Running:
                 workers = tuner.failed(error)
         self._ledger.meter.why = tuner.why
 
+    @property
+    def is_straight(self) -> bool:
+        """Whether it was found that no workers are best, so that a ``Straight`` run may go on in its place."""
+        return self._tuner is not None and self._tuner.stays_inline
+
     def first(self, job: Any) -> None:
         """Hand in a job whose result comes next."""
         self._results.first(job)
