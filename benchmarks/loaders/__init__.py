@@ -76,6 +76,7 @@ LOADERS = {
         ),
         Entry("floor_augment", "two processes, the function alone", "baseline", workloads=AUGMENT),
         Entry("headrace_augment", "Headrace, `map`", "ours", workloads=AUGMENT),
+        Entry("headrace_augment_views", "Headrace, `map`, views", "ours", workloads=AUGMENT),
         Entry("headrace_augment_batches", "Headrace, `map_batches`", "ours", workloads=AUGMENT),
         Entry("torch_augment", "torch DataLoader", "peer", workloads=AUGMENT),
         Entry(
