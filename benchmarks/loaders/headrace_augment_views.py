@@ -1,5 +1,5 @@
-"""The same with `stream(workers=2, copy=False)`: batches are views of memory that the processes share, so that nothing is
-copied between a worker and its consumer.
+"""The same with `stream(workers=2, copy=False)`: batches are views of memory that the processes share, so that nothing
+is copied between a worker and its consumer.
 """
 
 from __future__ import annotations
