@@ -23,6 +23,7 @@ from headrace.workers.running import Running
 from headrace.workers.work import Desk, Failed, Place, Run, Workers
 
 _MOST_ITEMS = 256  # carried over together, where they are small
+_SHARES = 16  # jobs that fill a buffer, at least
 _SHORT = 5e-4  # seconds: what takes less to make is carried over with more
 _SMALL = 1 << 18  # bytes: what is larger is carried over by itself
 _TOGETHER = 5e-3  # seconds that an item which is made waits for others
@@ -200,7 +201,9 @@ class BackgroundCursor:
         self._running.handed_out(outcome, notes.laps, len(items), records)
         self._flow.ledger.admit(notes.failures, 1 << 62, None)
         if outcome.seconds < _SHORT and outcome.nbytes < _SMALL and len(items) >= self._many:
-            self._many = min(2 * self._many, _MOST_ITEMS)
+            each = max(1, outcome.nbytes // len(items)) if items else 1
+            fits = self._flow.prefetch.nbytes // (_SHARES * each)  # so that the buffer's bound holds for items, too
+            self._many = min(2 * self._many, _MOST_ITEMS, max(self._many, fits))
         if notes.ended:
             self._stop()
 
