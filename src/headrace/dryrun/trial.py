@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from headrace.core.arguments import whole
@@ -36,9 +37,15 @@ def dry_run_node(node: Node, n: int = 8, strict: bool = False) -> DryRun:
         DryRunError: There are problems, and ``strict`` asks for an error that lists all of them.
         ArgumentError: ``n`` is below 1.
     """
-    findings, n = Findings(), whole(n, "n", 1)
+    return _dry_run(partial(_try_node, node=node), n, strict)
+
+
+def _dry_run(attempt: Callable[..., None], n: int, strict: bool) -> DryRun:
+    """Return what an attempt has found, which leaves global generators as they were."""
+    findings = Findings()
+    n = whole(n, "n", 1)
     with untouched():
-        _try_node(findings, node, n)
+        attempt(findings, n=n)
     return _told(findings.report, strict)
 
 
@@ -60,10 +67,7 @@ def dry_run_flow(flow: Flow, n: int = 8, strict: bool = False) -> DryRun:
         DryRunError: There are problems, and ``strict`` asks for an error that lists all of them.
         ArgumentError: ``n`` is below 1.
     """
-    findings, n = Findings(), whole(n, "n", 1)
-    with untouched():
-        _try_flow(findings, flow, n)
-    return _told(findings.report, strict)
+    return _dry_run(partial(_try_flow, flow=flow), n, strict)
 
 
 def _try_flow(findings: Findings, flow: Flow, n: int) -> None:

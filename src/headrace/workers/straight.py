@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from time import perf_counter
 from typing import Any
@@ -25,14 +24,13 @@ class Straight:
         ledger: Where is kept what is measured.
     """
 
-    __slots__ = ("_first", "_jobs", "_ledger", "_nbytes", "_one", "_run", "_unweighed")
+    __slots__ = ("_jobs", "_ledger", "_nbytes", "_one", "_run", "_unweighed")
 
     def __init__(self, work: Work, jobs: Iterator[Any], ledger: Ledger) -> None:
         self._run = work.open(Desk(flushes=True))
         self._one = getattr(self._run, "one", None)
         self._jobs: Iterator[Any] | None = jobs
         self._ledger = ledger
-        self._first: deque[Any] = deque()
         self._nbytes = 0
         self._unweighed = 0
         ledger.meter.workers, ledger.meter.size = "inline", 0
@@ -45,7 +43,7 @@ class Straight:
         """
         began = perf_counter()
         try:
-            job = self._first.popleft() if self._first else self._next_job()
+            job = self._next_job()
         except StopIteration:
             raise
         except Exception as error:
@@ -122,12 +120,7 @@ class Straight:
         """Go on with other jobs."""
         self._jobs = jobs
 
-    def first(self, job: Any) -> None:
-        """Do this job next."""
-        self._first.appendleft(job)
-
     def close(self) -> None:
         """Note what is not told of yet."""
         self._jobs = None
-        self._first.clear()
         self._ledger.meter.add(self._flushed())
