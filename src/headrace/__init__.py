@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from headrace.core.source import Source
     from headrace.dataset import Dataset, concat, mix, zip
     from headrace.store import Store
-    from headrace.stream import Stream
+    from headrace.stream import Stream, chain, interleave, streamable
     from headrace.workers.processes import Processes
     from headrace.workers.slots import empty
     from headrace.workers.threads import Threads
@@ -81,9 +81,12 @@ __all__ = [
     "Stream",
     "Threads",
     "WorkerError",
+    "chain",
     "concat",
     "empty",
+    "interleave",
     "mix",
+    "streamable",
     "zip",
 ]
 
@@ -103,9 +106,12 @@ _HOMES = {
     "Store": "headrace.store",
     "Stream": "headrace.stream",
     "Threads": "headrace.workers.threads",
+    "chain": "headrace.stream",
     "concat": "headrace.dataset",
     "empty": "headrace.workers.slots",
+    "interleave": "headrace.stream",
     "mix": "headrace.dataset",
+    "streamable": "headrace.stream",
     "zip": "headrace.dataset",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -736,13 +736,29 @@ def concat(datasets: Iterable[Dataset]) -> Dataset:
     return Dataset._of(_settled(Concat(tuple(parts))))
 
 
-def zip(*datasets: Dataset) -> Dataset:
-    """Return datasets side by side: a record is a tuple with one of each; as long as the shortest.
+@overload
+def zip(*things: Dataset) -> Dataset: ...
+@overload
+def zip(first: Stream, /, *things: Dataset | Stream) -> Stream: ...
+@overload
+def zip(*things: Dataset | Stream) -> Dataset | Stream: ...
+def zip(*things: Dataset | Stream) -> Dataset | Stream:
+    """Return datasets, or streams, side by side: a record is a tuple with one of each; the shortest one ends it.
+
+    Where one of them is a Stream it is a Stream, and a Dataset among them is one pass over it.
 
     >>> list(zip(Dataset(range(3)), Dataset(["a", "b"])))
     [(0, 'a'), (1, 'b')]
+    >>> zip(Stream([1, 2]), Dataset(range(9)), Stream("to be or not".split())).list()
+    [(1, 0, 'to'), (2, 1, 'be')]
+
+    Raises:
+        ArgumentError: There are none.
+        KindError: One of them is neither a Dataset nor a Stream.
     """
-    return Dataset._of(Zip(_nodes(datasets, "zip")))
+    if any(isinstance(thing, Stream) for thing in things):
+        return Stream._zipped(things)
+    return Dataset._of(Zip(_nodes(things, "zip")))
 
 
 def mix(
@@ -776,7 +792,7 @@ def mix(
     return Dataset._of(_settled(mixed))
 
 
-def _nodes(datasets: Iterable[Dataset], what: str) -> tuple[Node, ...]:
+def _nodes(datasets: Iterable[Any], what: str) -> tuple[Node, ...]:
     listed = [datasets] if isinstance(datasets, Dataset) else [*datasets]
     if not listed:
         raise ArgumentError(f"{what} needs at least one dataset")

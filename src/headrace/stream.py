@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
+from functools import wraps
+from threading import Lock
+from types import TracebackType
 from typing import Any, Literal, TextIO
 
 from headrace.core.amounts import bytes_of
 from headrace.core.arguments import function as check_function
+from headrace.core.arguments import whole
 from headrace.core.batch import Batch
 from headrace.core.callables import failure
 from headrace.core.collate import Pad
@@ -33,13 +39,16 @@ from headrace.stages.batch import Batched
 from headrace.stages.chain import Chain
 from headrace.stages.filter import Filter
 from headrace.stages.flat_map import FlatMap
+from headrace.stages.interleave import Interleave
 from headrace.stages.iterate import Iterate
 from headrace.stages.map import Map
 from headrace.stages.parallel import Doing
 from headrace.stages.progress import Progress
 from headrace.stages.rebatch import Rebatch
+from headrace.stages.refuse import check_synchronous
 from headrace.stages.repeat import Repeat
-from headrace.stages.stage import chain, is_endless, ledgers, walk
+from headrace.stages.stage import chain as text_of
+from headrace.stages.stage import is_endless, ledgers, walk
 from headrace.stages.take import Skip, Take
 from headrace.stages.unbatch import Unbatch
 from headrace.stages.window import WindowShuffle
@@ -50,9 +59,11 @@ from headrace.workers.prefetch import Prefetch
 from headrace.workers.processes import Processes
 from headrace.workers.work import StartMethod
 
-__all__ = ["Stream", "StreamIterator"]
+__all__ = ["Stream", "StreamIterator", "chain", "interleave", "streamable"]
 
 _MOST_AHEAD = 64  # items in the buffer of a background process, however small they are
+_ENTERED: dict[int, list[tuple[int, StreamIterator]]] = {}  # by stream: which block has which iterator
+_ENTERING = Lock()
 
 
 class Stream:
@@ -116,10 +127,89 @@ class Stream:
             raise OrderError("resume comes last: write the steps first, then .resume(state)")
         return self._flow
 
+    # Iteration: each time an iterator of its own, as many at once as are wanted
+
     def __iter__(self) -> StreamIterator:
-        iterator = StreamIterator(self._flow, self._at)
+        return self._iterator(self._flow, self._at)
+
+    def _iterator(self, flow: Flow, at: State | None, max_iter: Any = None) -> StreamIterator:
+        if max_iter is not None:
+            flow = Take.of(flow, whole(max_iter, "max_iter"))
+            at = None if at is None else {"upstream": at, "count": 0}
+        iterator = StreamIterator(flow, at)
         self._probe = iterator.probe
         return iterator
+
+    def iterate(self, max_iter: int | None = None) -> StreamIterator:
+        """Return an iterator of its own, over the first items or over all.
+
+        Args:
+            max_iter: How many items at most; None for all. Its state belongs to the same call, and to ``take`` of as
+                many. Of a resumed stream they are counted from where it begins.
+
+        >>> numbers = Stream([1, 2, 3])
+        >>> first, second = numbers.iterate(), numbers.iterate(max_iter=2)
+        >>> next(first), list(second), list(first)
+        (1, [1, 2], [2, 3])
+
+        Raises:
+            ArgumentError: ``max_iter`` is no whole number, or below 0.
+        """
+        return self._iterator(self._flow, self._at, max_iter)
+
+    def cycle(self, max_iter: int | None = None) -> StreamIterator:
+        """Return an iterator that begins anew where the stream has ended, each round with an epoch of its own.
+
+        Args:
+            max_iter: How many items at most; None for ever. Its state belongs to the same call, and to ``repeat()``,
+                then ``take`` of as many. A resumed stream begins where it was in its first round alone.
+
+        >>> list(Stream([1, 2, 3]).cycle(max_iter=5))
+        [1, 2, 3, 1, 2]
+
+        Raises:
+            ArgumentError: ``max_iter`` is no whole number, or below 0.
+            OrderError: In the iteration, where the stream gives nothing: it would never end.
+        """
+        at = None if self._at is None else {"round": 0, "upstream": self._at}
+        return self._iterator(Repeat.of(self._flow), at, max_iter)
+
+    def __call__(self, max_iter: int | None = None, cycle: bool = False) -> StreamIterator:
+        """Return ``cycle(max_iter)`` where it shall cycle, else ``iterate(max_iter)``.
+
+        >>> stream = Stream([1, 2])
+        >>> list(stream(max_iter=1)), list(stream(max_iter=3, cycle=True))
+        ([1], [1, 2, 1])
+        """
+        return self.cycle(max_iter) if cycle else self.iterate(max_iter)
+
+    def __enter__(self) -> StreamIterator:
+        """Return an iterator that is closed at the end of the block, however that is left.
+
+        >>> with Stream(range(9)) as items:
+        ...     next(items), next(items)
+        (0, 1)
+        >>> list(items)
+        []
+        """
+        iterator = iter(self)
+        with _ENTERING:
+            _ENTERED.setdefault(id(self), []).append((id(sys._getframe(1)), iterator))
+        return iterator
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Which block ends is told by its frame: of two generators with a block each, either may be the first to end.
+        # An ExitStack, which enters in one frame and leaves in another, ends the latest.
+        block = id(sys._getframe(1))
+        with _ENTERING:
+            entered = _ENTERED[id(self)]
+            places = [place for place, (frame, _) in enumerate(entered) if frame == block]
+            _, iterator = entered.pop(places[-1] if places else -1)
+            if not entered:
+                del _ENTERED[id(self)]
+        iterator.close()
 
     def __len__(self) -> int:
         """Return the number of items, where it is known beforehand.
@@ -152,7 +242,7 @@ class Stream:
         length = None if costly else self._flow.length()
         items = "" if length is None else f"{length:,} items: "
         endless = "endless: " if is_endless(self._flow) else ""
-        return f"Stream({items or endless}{chain(self._flow)}{'' if self._at is None else ' -> resume(...)'})"
+        return f"Stream({items or endless}{text_of(self._flow)}{'' if self._at is None else ' -> resume(...)'})"
 
     # What becomes of each item
 
@@ -432,7 +522,11 @@ class Stream:
         """
         if not others:
             raise ArgumentError("zip needs another stream: first.zip(second)")
-        return Stream._of(Zip((self._on(), *(_as_flow(other, "zip") for other in others))))
+        return Stream._zipped((self, *others))
+
+    @staticmethod
+    def _zipped(streams: Iterable[Any]) -> Stream:
+        return Stream._of(Zip(_as_flows(streams, "zip")))
 
     def window_shuffle(self, size: int, seed: int) -> Stream:
         """Return the items in an order that is random within a window: the approximate shuffle.
@@ -583,8 +677,93 @@ def _flow_of(source: Any) -> Flow | None:
     return source if isinstance(source, Flow) else None
 
 
-def _as_flow(other: Any, what: str) -> Flow:
-    flow = _flow_of(other)
-    if flow is None:
-        raise KindError(f"{what} takes Streams, got {type(other).__name__}: Stream(...) of it first")
-    return flow
+def _as_flows(streams: Iterable[Any], what: str) -> tuple[Flow, ...]:
+    """Return the flows of Streams and Datasets."""
+    flows = []
+    for one in streams:
+        flow = _flow_of(one)
+        if flow is None:
+            raise KindError(f"{what} takes Streams, got {type(one).__name__}: Stream(...) of it first")
+        flows.append(flow)
+    return tuple(flows)
+
+
+def chain(*streams: Any) -> Stream:
+    """Return the items of each stream, one stream after the other; each is started when the one before has ended.
+
+    Args:
+        streams: Streams; a Dataset is one pass over it.
+
+    >>> chain(Stream([1, 2]), Stream([3]), Stream([4, 5])).list()
+    [1, 2, 3, 4, 5]
+
+    Raises:
+        ArgumentError: There are none.
+        KindError: One of them is something else.
+    """
+    if not streams:
+        raise ArgumentError("chain needs at least one stream")
+    return Stream._of(Chain.of(*_as_flows(streams, "chain")))
+
+
+def interleave(streams: Iterable[Any], block: int = 1) -> Stream:
+    """Return ``block`` items of each stream in turn; one that has ended is left out, until all have ended.
+
+    A stream is started at its first turn, and closed as soon as it has ended.
+
+    Args:
+        streams: Streams; a Dataset is one pass over it.
+        block: How many items a stream gives in its turn.
+
+    >>> interleave([Stream([1, 2, 3]), Stream([10]), Stream([20, 30])]).list()
+    [1, 10, 20, 2, 30, 3]
+    >>> interleave([Stream([1, 2, 3]), Stream([10]), Stream([20, 30])], block=2).list()
+    [1, 2, 10, 20, 30, 3]
+
+    Raises:
+        ArgumentError: There are no streams, or the block is below 1.
+        KindError: One of them is something else.
+    """
+    if _flow_of(streams) is not None or isinstance(streams, Mapping) or not isinstance(streams, Iterable):
+        raise KindError(f"interleave takes a list of Streams, got one {type(streams).__name__}")
+    return Stream._of(Interleave.of(_as_flows(streams, "interleave"), block))
+
+
+def streamable(function: Callable[..., Iterable[Any]]) -> Callable[..., Stream]:
+    """Make a function that returns an iterable, such as a generator function, one that returns a Stream of it.
+
+    ``f(*args, **kwargs)`` is then ``Stream(function, *args, **kwargs)``, ``seed=`` included, except where the function
+    has a ``seed`` of its own. It keeps its name, docstring and signature. Of a method the stream holds the object.
+
+    >>> @streamable
+    ... def count(n):
+    ...     yield from range(n)
+    >>> count(3)
+    Stream(count(3))
+    >>> count(3).map(lambda x: x * x).list()
+    [0, 1, 4]
+
+    Raises:
+        KindError: It is no function, or an asynchronous one; in the call, where it has returned no iterable.
+        ArgumentError: In the call: the function does not take the arguments.
+    """
+    check_function(function, "streamable")
+    if isinstance(function, type) or hasattr(function, "__iter__"):
+        what = "a class" if isinstance(function, type) else f"a {type(function).__name__}"
+        raise KindError(f"streamable is for functions, got {what}: make a Stream(...) of it")
+    check_synchronous(function)
+    own_seed = _takes_seed(function)
+
+    @wraps(function)
+    def streamed(*args: Any, **kwargs: Any) -> Stream:
+        seed = None if own_seed else kwargs.pop("seed", None)
+        return Stream._of(Iterate.of(function, args, kwargs, seed))
+
+    return streamed
+
+
+def _takes_seed(function: Callable[..., Any]) -> bool:
+    try:
+        return "seed" in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # builtins that do not tell
+        return False

@@ -48,6 +48,16 @@ def refuse(source: Any, what: str = "Stream got") -> None:
         )
 
 
+def check_synchronous(function: Any) -> None:
+    """Refuse a function whose items would have to be awaited.
+
+    Raises:
+        KindError: It is asynchronous.
+    """
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise KindError(f"{name_of(function)} is asynchronous; give a plain function or generator function")
+
+
 def check_arguments(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
     """Refuse arguments that the function does not take, now and not at the first item.
 
@@ -55,8 +65,7 @@ def check_arguments(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, A
         KindError: The function is asynchronous.
         ArgumentError: It does not take these arguments.
     """
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        raise KindError(f"{name_of(function)} is asynchronous; give a plain function or generator function")
+    check_synchronous(function)
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # builtins that do not tell
