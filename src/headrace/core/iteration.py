@@ -76,27 +76,24 @@ class StreamIterator:
 
     def __next__(self) -> Any:
         with self._lock:
-            return self._next()
-
-    def _next(self) -> Any:
-        if self._broken:
-            self._recover()
-        try:
-            if self._since >= self._due:
-                self._remember()
-                item = self._probe.step(self._cursor)
-            else:
-                item = next(self._cursor)
-        except StopIteration:
-            self._probe.end(self._since)
-            self._cursor.close()
-            raise
-        except BaseException:
-            self._broken = True
-            self._cursor.close()
-            raise
-        self._since += 1  # behind the try: an item that is not handed out is not counted
-        return item
+            if self._broken:
+                self._recover()
+            try:
+                if self._since >= self._due:
+                    self._remember()
+                    item = self._probe.step(self._cursor)
+                else:
+                    item = next(self._cursor)
+            except StopIteration:
+                self._probe.end(self._since)
+                self._cursor.close()
+                raise
+            except BaseException:
+                self._broken = True
+                self._cursor.close()
+                raise
+            self._since += 1  # behind the try: an item that is not handed out is not counted
+            return item
 
     def _remember(self) -> None:
         """Take this place as the one to resume from, and settle when to do so next."""

@@ -72,7 +72,7 @@ class Iterate:
     def start(self, state: State | None = None, epoch: int = 0) -> Cursor:
         if self.is_sequence:
             return SequenceCursor(self, state)
-        return ReplayCursor(self._iterable(epoch), self.words(), state)
+        return ReplayCursor(self._iterable(epoch), self.words, state)
 
     def length(self) -> int | None:
         if self.is_function or not hasattr(self.source, "__len__"):

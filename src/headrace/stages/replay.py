@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, NoReturn, Self
 
@@ -16,6 +16,8 @@ from headrace.core.state import read_whole
 from headrace.core.warn import warn
 
 _ATOMS = frozenset({int, float, bool, complex, str, bytes, type(None)})
+_CONTAINERS = (dict, tuple, list)
+_SCALARS = (np.number, np.bool_)
 _COPIED_BYTES = 16 << 10
 _COPIED_PARTS = 32
 
@@ -27,17 +29,18 @@ class ReplayCursor:
 
     Args:
         iterable: Iterated once, by this cursor.
-        words: How it is called in errors.
+        words: How it is called in errors: a text, or what makes it where one is raised, since digests of the arguments
+            of a function may belong to it.
         state: Where to begin.
 
     Raises:
         StateError: The replay gives fewer items than the state says, or another one at its end.
     """
 
-    __slots__ = ("_count", "_failed", "_iterator", "_last", "_words")
+    __slots__ = ("_count", "_failed", "_iterator", "_last", "_named")
 
-    def __init__(self, iterable: Iterable[Any], words: str, state: State | None) -> None:
-        self._words = words
+    def __init__(self, iterable: Iterable[Any], words: str | Callable[[], str], state: State | None) -> None:
+        self._named = words
         self._count = 0
         self._last: Any = None
         self._failed: RecordError | None = None
@@ -89,6 +92,10 @@ class ReplayCursor:
         self._last = item if type(item) in _ATOMS else snapshot(item)
         return item
 
+    @property
+    def _words(self) -> str:
+        return self._named if isinstance(self._named, str) else self._named()
+
     def _fail(self, error: Exception) -> NoReturn:
         what = f"{self._words} failed after {self._count} items: {type(error).__name__}: {error}"
         self._failed = RecordError(what)
@@ -128,16 +135,16 @@ def snapshot(item: Any) -> Any:
 def _copied(value: Any, depth: int) -> Any:
     """Return a copy that has the same digest, or ``_Digest`` where the value is too large or of another kind."""
     kind = type(value)
-    if kind in _ATOMS:
-        return value
     if kind is np.ndarray:
         return value.copy() if value.nbytes <= _COPIED_BYTES and not value.dtype.hasobject else _Digest
-    if kind not in (dict, tuple, list) or len(value) > _COPIED_PARTS or not depth:
-        return value if isinstance(value, np.number | np.bool_) else _Digest
-    parts = []
-    for part in value.values() if kind is dict else value:
-        copied = part if type(part) in _ATOMS else _copied(part, depth - 1)
-        if copied is _Digest:
-            return _Digest
-        parts.append(copied)
-    return dict(zip(value, parts)) if kind is dict else kind(parts)
+    if kind not in _CONTAINERS:
+        return value if kind in _ATOMS or isinstance(value, _SCALARS) else _Digest
+    if len(value) > _COPIED_PARTS or not depth:
+        return _Digest
+    copied = value.copy() if kind is dict else [*value]
+    for place, part in value.items() if kind is dict else enumerate(value):
+        if type(part) not in _ATOMS:
+            copied[place] = own = _copied(part, depth - 1)
+            if own is _Digest:
+                return _Digest
+    return tuple(copied) if kind is tuple else copied
