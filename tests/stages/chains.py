@@ -23,6 +23,7 @@ from headrace.stages.batch import Batched
 from headrace.stages.chain import Chain
 from headrace.stages.filter import Filter
 from headrace.stages.flat_map import FlatMap
+from headrace.stages.interleave import Interleave
 from headrace.stages.iterate import Iterate
 from headrace.stages.map import Map
 from headrace.stages.progress import Progress
@@ -123,6 +124,8 @@ def step(flow: Flow, kind: str, settings: list[Any]) -> Flow:
             return Zip((flow, build(*settings)))
         case "chain":
             return Chain.of(flow, build(*settings))
+        case "interleave":
+            return Interleave.of([flow, build(*settings)], 2)
     raise ValueError(kind)
 
 
@@ -153,9 +156,9 @@ def chains(pick: st.DrawFn, depth: int = 2) -> Spec:
     spec: list[Any] = [pick(SOURCES)]
     spec += pick(st.lists(ANYWHERE, max_size=3))
     if depth and pick(st.booleans()):
-        spec.append((pick(st.sampled_from(["zip", "chain"])), pick(chains(depth=depth - 1))))
-        if spec[-1][0] == "chain":
-            spec[-1] = ("chain", _without_tuples(spec[-1][1]))
+        spec.append((pick(st.sampled_from(["zip", "chain", "interleave"])), pick(chains(depth=depth - 1))))
+        if spec[-1][0] != "zip":
+            spec[-1] = (spec[-1][0], _without_tuples(spec[-1][1]))
     if depth and pick(st.booleans()):
         spec.append(pick(BATCH))
         spec += pick(st.lists(ANYWHERE, max_size=2))
@@ -166,7 +169,7 @@ def chains(pick: st.DrawFn, depth: int = 2) -> Spec:
 
 
 def _without_tuples(spec: Spec) -> Spec:
-    """A batch of numbers and tuples would not fit together, so chained streams are of numbers alone."""
+    """A batch of numbers and tuples would not fit together, so streams put into one are of numbers alone."""
     return [one for one in spec if one[0] not in ("zip", "batch", "unbatch")]
 
 
