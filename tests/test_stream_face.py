@@ -18,6 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import headrace as hr
+from headrace.core.encoding import Encoder
+from headrace.core.fingerprint import of_function
 from headrace.testing.stages import check_alike
 
 pytestmark = pytest.mark.filterwarnings("ignore::headrace.ReplayWarning")
@@ -210,6 +212,25 @@ def test_data_of_a_stream_is_shared_and_never_copied() -> None:
     kept = hr.Stream([held[0], held[1]])
     for iterator in (iter(kept), kept.iterate(2), kept.cycle(4)):
         assert {*map(id, iterator)} == {*ids[:2]}
+
+
+def test_what_was_measured_and_what_headrace_is_made_of_are_no_part_of_a_functions_identity() -> None:
+    def both() -> Iterator[Any]:
+        return iter(inner)
+
+    inner = hr.Stream(numbers, 3)
+    before = of_function(both)
+    assert inner.list() == [0, 1, 2]
+    assert of_function(both) == before
+    encoder = Encoder(100)
+    encoder.add(inner)
+    assert not [part for part in encoder.parts if b"window_shuffle" in part]
+    inner = hr.Stream(numbers, 4)
+    assert of_function(both) != before
+
+
+def test_a_stream_as_an_argument_is_known_by_its_kind() -> None:
+    assert repr(hr.Stream(lambda stream: iter(stream), hr.Stream([1]))) == "Stream(lambda(Stream(...)))"
 
 
 # with

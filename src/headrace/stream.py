@@ -227,6 +227,11 @@ class Stream:
     def __bool__(self) -> bool:
         return True  # not len(): that is seldom known
 
+    def __getstate__(self) -> tuple[Any, Any]:
+        state: Any = super().__getstate__()
+        plain, slots = state
+        return plain, {**slots, "_probe": None}  # what was measured here is no part of what it is
+
     def __add__(self, other: Any) -> Stream:
         """Return the items of this stream, then those of another; that one is started when this one has ended.
 

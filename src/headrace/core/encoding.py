@@ -159,6 +159,8 @@ def _add_object(encoder: Encoder, value: Any) -> None:
 
 def _add_methods(encoder: Encoder, kind: type) -> None:
     for owner in kind.__mro__:
+        if owner.__module__.startswith("headrace."):  # a Stream, which can be called, is known by what it holds
+            continue
         for name, value in sorted(vars(owner).items()):
             if isinstance(value, FunctionType):
                 encoder.add(name)

@@ -201,7 +201,7 @@ def _shown(value: Any) -> str:
         return f"{type(value).__name__} of {len(value)} {fingerprint.of_record(value)}"
     if isinstance(value, np.ndarray):
         return f"array {fingerprint.of_array(value)}"
-    return name_of(value) if callable(value) and not isinstance(value, type) else f"{_kind(value)}"
+    return name_of(value) if _is_function(value) and not isinstance(value, type) else f"{_kind(value)}"
 
 
 def _kind(value: Any) -> str:
