@@ -119,7 +119,7 @@ class WindowCursor:
         block, place = divmod(number, _DRAWS)
         bits = self._generators.at(0, block).bit_generator
         words = np.asarray(bits.random_raw(_DRAWS), np.uint64)
-        self._draws = ((words >> np.uint64(11)) * 2.0**-53).tolist()[: place - 1 if place else None : -1]
+        self._draws = ((words >> np.uint64(11)) * 2.0**-53).tolist()[place:][::-1]
         return self._draws.pop()
 
     def state(self) -> State:
