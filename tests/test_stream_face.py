@@ -489,3 +489,34 @@ def test_they_go_on_exactly_wherever_a_stream_ends(
 def test_what_cannot_be_put_together_is_refused(build: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         build()
+
+
+# Steps that are tested by themselves: here, that each argument reaches its place
+
+
+def test_bucket_forwards_what_it_is_given() -> None:
+    rows = hr.Stream([1, 5, 2, 4, 1, 6]).map(np.ones)
+    shapes = [batch.shape for batch, _ in rows.bucket("value", [2, 5], batch_sizes=[3, 2, 1], pad=0)]
+    assert shapes == [(2, 5), (3, 2), (1, 6)]
+    assert [batch.shape for batch, _ in rows.bucket(len, [2], tokens_per_batch=10, pad=0)] == [(2, 5), (1, 6), (3, 2)]
+    assert len(rows.bucket("value", [2], batch_sizes=4, pad=0, drop_remainder=True).list()) == 0
+    with pytest.raises(hr.ArgumentError):
+        rows.bucket("value", [2], batch_sizes=[1])
+
+
+def test_cache_forwards_what_it_is_given() -> None:
+    stream = hr.Stream(range(30))
+    assert stream.cache(3, probability=1).list() == list(range(30))
+    assert stream.cache(3, seed=1).list() == stream.cache(3, 0.5, 1).list() != stream.cache(3, 0.5, 2).list()
+
+
+def test_tee_forwards_what_it_is_given_and_begins_where_a_stream_is_resumed() -> None:
+    stream = hr.Stream(numbers, 5)
+    first, second, third = stream.tee(3, buffer=2)
+    assert [next(first), next(first), next(second), next(third)] == [0, 1, 0, 0]
+    with pytest.raises(hr.OrderError, match="buffer=2"):
+        list(first)
+    iterator = iter(stream)
+    next(iterator), next(iterator)
+    with stream.resume(iterator.state_dict()).tee(2) as branches:
+        assert [list(branch) for branch in branches] == [[2, 3, 4]] * 2

@@ -36,6 +36,8 @@ from headrace.feeds.iterable import iterable_style
 from headrace.feeds.tensors import Tensors
 from headrace.stages.background import Background
 from headrace.stages.batch import Batched
+from headrace.stages.bucket import Bucket
+from headrace.stages.cache import Cache
 from headrace.stages.chain import Chain
 from headrace.stages.filter import Filter
 from headrace.stages.flat_map import FlatMap
@@ -50,6 +52,7 @@ from headrace.stages.repeat import Repeat
 from headrace.stages.stage import chain as text_of
 from headrace.stages.stage import is_endless, ledgers, walk
 from headrace.stages.take import Skip, Take
+from headrace.stages.tee import Tee
 from headrace.stages.unbatch import Unbatch
 from headrace.stages.window import WindowShuffle
 from headrace.stages.zip import Zip
@@ -404,6 +407,43 @@ class Stream:
         """
         return Stream._of(Rebatch.of(self._on(), size, drop_remainder))
 
+    def bucket(
+        self,
+        by: str | Callable[[Any], Any],
+        boundaries: Iterable[float],
+        batch_sizes: int | Iterable[int] | None = None,
+        tokens_per_batch: int | None = None,
+        pad: Pad = None,
+        drop_remainder: bool = False,
+    ) -> Stream:
+        """Return batches of items of like length, so that little of a padded batch is padding.
+
+        A batch is handed out as soon as its bucket is full; at the end what is left comes in the order of the buckets.
+        At most a batch less one item is held in each bucket; a state holds their numbers, never the items.
+
+        Args:
+            by: The column whose length counts ("0", "1", ... of tuples, "value" of values), or a function of the item
+                that returns a number.
+            boundaries: Where buckets end, ascending; each belongs to the bucket below it, and a last bucket takes what
+                is longer.
+            batch_sizes: Items in a batch: one number for all buckets, or one for each, one more than boundaries.
+            tokens_per_batch: In the place of sizes: a batch is as many items as fit, their number times the length of
+                the longest; an item that is longer makes a batch alone.
+            pad: Fills arrays that differ in length, as in ``batch``; None leaves them ragged.
+            drop_remainder: Whether to leave out what is left in the buckets at the end.
+
+        >>> import numpy as np
+        >>> rows = Stream([1, 5, 2, 4, 1]).map(np.ones)
+        >>> [batch.shape for batch, length in rows.bucket("value", [2], batch_sizes=2, pad=0)]
+        [(2, 2), (2, 5), (1, 1)]
+
+        Raises:
+            ArgumentError: The boundaries do not ascend, there are not as many sizes as buckets, or not one of
+                ``batch_sizes`` and ``tokens_per_batch`` is given.
+            RecordError: In the iteration, where ``by`` fails.
+        """
+        return Stream._of(Bucket.of(self._on(), by, boundaries, batch_sizes, tokens_per_batch, pad, drop_remainder))
+
     # Elsewhere
 
     def background(
@@ -548,6 +588,50 @@ class Stream:
         (True, True)
         """
         return Stream._of(WindowShuffle.of(self._on(), size, seed))
+
+    def cache(self, n: int, probability: float = 0.5, seed: int = 0) -> Stream:
+        """Return items several times: ``n`` are at hand, and each step gives a new one or one of these.
+
+        A new item takes the place of one of those at hand, all of them equally likely. Each item comes once or more,
+        about ``1 / probability`` times. A state holds their numbers; resuming reads on from the oldest of them.
+
+        Args:
+            n: How many items are at hand.
+            probability: Of a new item.
+            seed: Decides the draws, together with the epoch (the round of a ``repeat``).
+
+        Returns:
+            A stream; what comes again is the same object, and no copy.
+
+        >>> Stream(range(6)).cache(2, seed=1).list()
+        [0, 1, 1, 1, 2, 3, 4, 5]
+
+        Raises:
+            ArgumentError: ``n`` is below 1, or the probability not above 0 and at most 1.
+        """
+        return Stream._of(Cache.of(self._on(), n, probability, seed))
+
+    def tee(self, n: int, buffer: int = 1000) -> Tee:
+        """Return a group of iterators over one pass: each gives all items, and each item is drawn once.
+
+        What one has taken and another not yet is held. The group has one state for all of them, and is closed at the
+        end of a ``with`` block, by ``close``, and when it is dropped.
+
+        Args:
+            n: How many iterators.
+            buffer: How many items one may be ahead of the slowest.
+
+        Returns:
+            The group, which unpacks to the iterators; they give the same objects, and no copies.
+
+        >>> inputs, targets = Stream(range(3)).tee(2)
+        >>> next(inputs), next(inputs), next(targets)
+        (0, 1, 0)
+
+        Raises:
+            OrderError: In the iteration, where one is further ahead than the buffer holds.
+        """
+        return Tee(self._flow, n, buffer, self._at)
 
     def progress(self, total: int | None = None, desc: str | None = None, file: TextIO | None = None) -> Stream:
         """Return the same items, counted on a progress bar.
