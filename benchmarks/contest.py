@@ -18,6 +18,9 @@ BASELINES = {
     "augment": "floor_augment",
     "transport": "carry_inline",
     "made": "carry_inline",
+    "hierarchical": "numpy_mux",
+    "mixing": "numpy_mix",
+    "packing": "numpy_pack",
 }  # of all others the plain NumPy loop
 
 
@@ -42,6 +45,7 @@ class Outcome:
     cores: list[float] = field(default_factory=list)
     reach: float = 0.0
     digest: str = ""
+    padding: float = 0.0
     problem: str = ""
 
     @property
@@ -119,7 +123,7 @@ def run(data: Data, names: list[str], rounds: int, patience: float, say: Callabl
         for name in names:
             if data.workload.name not in (*LOADERS[name].workloads, *LOADERS[name].absent):
                 continue
-            outcome = Outcome(LOADERS[name], data.workload.records, data.size)
+            outcome = Outcome(LOADERS[name], data.workload.counted, data.size)
             outcomes[name] = outcome
             outcome.problem = _start(outcome, data, running)
         for name, outcome in outcomes.items():
@@ -170,8 +174,9 @@ def _checked(outcome: Outcome, running: dict[str, Process]) -> str:
     if "error" in answer:
         running.pop(outcome.entry.name).close()
         return str(answer["error"])
-    outcome.reach = answer["reach"]
+    outcome.reach = answer.get("reach", 0.0)
     outcome.digest = answer.get("digest", "")
+    outcome.padding = answer.get("padding", 0.0)
     return ""
 
 

@@ -46,7 +46,11 @@ def _make_dense(workload: Workload, rng: np.random.Generator) -> None:
 
 def _make_ragged(workload: Workload, rng: np.random.Generator) -> None:
     mu = math.log(MEAN_LENGTH) - SPREAD**2 / 2
-    lengths = np.clip(rng.lognormal(mu, SPREAD, workload.records), 1, 20_000).astype(np.int64)
+    if workload.packed:  # a sequence that fits into no bin is not made at all: its pieces would be other sequences
+        many = np.maximum(rng.lognormal(mu, SPREAD, workload.records * 11 // 10), 1).astype(np.int64)
+        lengths = many[many <= workload.longest][: workload.records]
+    else:
+        lengths = np.clip(rng.lognormal(mu, SPREAD, workload.records), 1, workload.longest).astype(np.int64)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     np.save(workload.folder / "offsets.npy", offsets)
     # never 0, so that what is padding can be told from what is not

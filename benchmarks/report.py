@@ -11,7 +11,12 @@ HEAD = (
     "| loader | records/s | GB/s | × {base} | × best peer | cores | shuffle | n |",
     "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
 )
-OURS = {"augment": "headrace_augment"}  # of all others headrace_store
+OURS = {  # of all others headrace_store
+    "augment": "headrace_augment",
+    "hierarchical": "headrace_mux",
+    "mixing": "headrace_mix",
+    "packing": "headrace_pack_best_fit",
+}
 FLOOR = {"images": 0.9, "table": 0.7, "augment": 0.75}  # of the baseline
 LEAD = {"ragged": 3.0}  # over the best peer
 AGAINST_OURS = {  # by workload: the least that another of ours must reach, as a multiple of the main one
@@ -23,6 +28,16 @@ AGAINST_PEERS = {  # by workload: the least that others of ours must reach, as a
     "augment": (("headrace_augment", 1.0), ("headrace_augment_batches", 3.0)),
     "transport": (("headrace_views", 4.0), ("headrace_owned", 2.5)),
     "made": (("headrace_offered", 5.0),),
+    "hierarchical": (("headrace_mux", 25.0), ("headrace_mux_generators", 5.0)),
+    "mixing": (("headrace_mix", 8.0), ("headrace_mix_slices", 8.0)),
+    "packing": (),
+}
+AGAINST_ONE = {  # by workload: the least that one of ours must reach, as a multiple of another that does the same
+    "packing": (
+        ("headrace_pack_best_fit", "grain_pack_best_fit", 1.0),
+        ("headrace_pack_first_fit", "grain_pack_first_fit", 1.0),
+        ("headrace_pack_concat_split", "grain_pack_concat_split", 1.0),
+    ),
 }
 RIVALS = {  # by workload: the peers that a goal speaks of, where it does not speak of all
     "transport": ("pescador_zmq", "torch_worker"),
@@ -31,6 +46,14 @@ RIVALS = {  # by workload: the peers that a goal speaks of, where it does not sp
 CARRIED_HEAD = (
     "| loader | batches/s | GB/s | × best peer | cores | n |",
     "| --- | ---: | ---: | ---: | ---: | ---: |",
+)
+DRAWN_HEAD = (
+    "| loader | records/s | GB/s | × {base} | × best peer | cores | n |",
+    "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+)
+PACKED_HEAD = (
+    "| loader | sequences/s | GB/s | × {base} | × best peer | cores | padding | n |",
+    "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
 )
 
 
@@ -52,7 +75,7 @@ def table(workload: Workload, outcomes: dict[str, Outcome]) -> list[str]:
     """Return the table of one workload: baselines, ours, then the rest, fastest first."""
     base, best = outcomes.get(contest.baseline(workload.name)), contest.best_peer(outcomes)
     words = "floor" if workload.augmented else "NumPy loop"
-    head = CARRIED_HEAD if workload.carried else HEAD
+    head = _head(workload)
     lines = [f"### {workload.title}", "", *(line.format(base=words) for line in head)]
     rank = {"baseline": 0, "ours": 1}
     ran = [each for each in outcomes.values() if each.seconds and not each.problem]
@@ -66,15 +89,33 @@ def table(workload: Workload, outcomes: dict[str, Outcome]) -> list[str]:
             "best": number(each.against(best)) if best else "",
             "cores": number(max(each.cores)) if each.cores else "",
             "shuffle": f"{each.reach:.2f}" if each.reach else "none",
+            "padding": f"{each.padding:.2%}",
             "n": "part of 1" if each.cut else str(len(each.seconds)),
         }
-        if workload.carried:
-            del cells["base"], cells["shuffle"]
+        for name in _without(workload):
+            del cells[name]
         lines.append("| " + " | ".join(cells.values()) + " |")
     for each in outcomes.values():
         if each.problem:
             lines.append(f"| {each.entry.title} | not run: {each.problem} |" + " |" * (head[1].count("|") - 3))
     return [*lines, "", *_handed_over(workload, ran), ""]
+
+
+def _head(workload: Workload) -> tuple[str, str]:
+    if workload.carried:
+        return CARRIED_HEAD
+    if workload.packed:
+        return PACKED_HEAD
+    return DRAWN_HEAD if workload.drawn else HEAD
+
+
+def _without(workload: Workload) -> tuple[str, ...]:
+    """Return which cells a workload's table has not."""
+    if workload.carried:
+        return ("base", "shuffle", "padding")
+    if workload.packed:
+        return ("shuffle",)
+    return ("shuffle", "padding") if workload.drawn else ("padding",)
 
 
 def _handed_over(workload: Workload, ran: list[Outcome]) -> list[str]:
@@ -86,6 +127,21 @@ def _handed_over(workload: Workload, ran: list[Outcome]) -> list[str]:
         return [
             f"Bytes handed over by every loader in an epoch: {ran[0].size:,}. Each record of every fifth batch was "
             "found to be a crop of its own image, value by value."
+        ]
+    if workload.drawn and ran:
+        law = (
+            "The parts' shares of each epoch and of each batch are those asked for."
+            if workload.weights
+            else "Streams are gone through from their beginnings, for as long as the rate says, and chosen evenly."
+        )
+        return [
+            f"Bytes handed over by every loader in an epoch: {ran[0].size:,}. {law} Each row of one epoch was compared "
+            "with the record that its label names."
+        ]
+    if workload.packed and ran:
+        return [
+            f"Bytes of tokens in every loader's bins: {ran[0].size:,}; beside them as many of ids and of positions. "
+            "Each sequence was found once and whole; of those that are split, all tokens in their order."
         ]
     return []
 
@@ -110,6 +166,10 @@ def goals(workload: Workload, outcomes: dict[str, Outcome]) -> list[str]:
         if name in outcomes and best and (ratio := outcomes[name].against(best)):
             what = f"{workload.name}: {outcomes[name].entry.title}, times {words} ({best.entry.title})"
             lines.append(goal(what, ratio, least))
+    for name, rival, least in AGAINST_ONE.get(workload.name, ()):
+        if name in outcomes and rival in outcomes and (ratio := outcomes[name].against(outcomes[rival])):
+            title = outcomes[rival].entry.title
+            lines.append(goal(f"{workload.name}: {outcomes[name].entry.title}, times {title}", ratio, least))
     return lines
 
 

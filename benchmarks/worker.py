@@ -21,10 +21,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import augmenting, carrying, checks, processes
-from benchmarks.workloads import Data, chosen
-
-LONGEST = 20.0  # seconds
+from benchmarks import augmenting, carrying, checks, drawing, packing, processes
+from benchmarks.workloads import LONGEST, Data, chosen
 
 Batch = tuple[Any, NDArray[np.int64]]
 """Rows ``(n, ...)``, a NumPy array or a torch tensor, and the labels ``(n,)`` of those rows."""
@@ -145,6 +143,10 @@ def main(name: str, workload: str, size: str) -> None:
     jobs: dict[str, Any] = {"check": check, "time": timed}
     if data.workload.carried:
         jobs = {"check": carrying.check, "time": carrying.timed}
+    elif data.workload.drawn:
+        jobs = {"check": drawing.check, "time": drawing.timed}
+    elif data.workload.packed:
+        jobs = {"check": packing.check, "time": packing.timed}
     for line in sys.stdin:
         order = json.loads(line)
         answer(lambda order=order: jobs[order["do"]](made[0], data, order["epoch"]))  # type: ignore[misc]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 FOLDER = Path(__file__).parent / ".data"
 CROPPED = (56, 56, 3)
+LONGEST = 20.0  # seconds of an epoch, after which it is left
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,11 @@ class Workload:
     ``augmented`` a function is applied to each record (see ``augmenting.py``); ``files`` names the workload whose files
     are read, if it is another; ``lead_in`` counts the batches that are not timed. With ``carried`` a generator in
     another process makes batches of that shape (see ``carrying.py``); no files are read, and records are whole batches.
+
+    With ``drawn`` an epoch is that many draws, and ``records`` those that are drawn from (see ``drawing.py``): from
+    ``streams`` of equal length, ``active`` at a time, each for about ``rate`` records, or from three parts by
+    ``weights``. With ``packed`` sequences are put together into bins of that length, of which ``batch`` make a batch
+    (see ``packing.py``); no sequence is longer than ``longest``.
     """
 
     name: str
@@ -35,14 +41,26 @@ class Workload:
     files: str = ""
     lead_in: int = 0
     carried: bool = False
+    drawn: int = 0
+    streams: int = 0
+    active: int = 0
+    rate: int = 0
+    weights: tuple[float, ...] = ()
+    packed: int = 0
+    longest: int = 20_000
 
     @property
     def ragged(self) -> bool:
         return self.shape is None
 
     @property
+    def counted(self) -> int:
+        """How many records an epoch hands over."""
+        return self.drawn or self.records
+
+    @property
     def batches(self) -> int:
-        return math.ceil(self.records / self.batch)
+        return math.ceil(self.counted / self.batch)
 
     @property
     def folder(self) -> Path:
@@ -55,9 +73,22 @@ class Workload:
             return (
                 f"{self.name}: batches of {self.dtype} {list(self.shape or ())} {how}, from a process in the background"
             )
+        if self.packed:
+            return (
+                f"{self.name}: {self.records:,} int32 sequences (lognormal, mean 500, but none above {self.longest:,}) "
+                f"into bins of {self.packed:,}, batches of {self.batch} bins"
+            )
         each = "int32 sequences (lognormal, mean 500)" if self.shape is None else f"{self.dtype} {list(self.shape)}"
+        if self.drawn:
+            return f"{self.name}: {self.drawn:,} records of {each} + label from {self._sources}, batch {self.batch}"
         then = f", cropped to {list(CROPPED)}, flipped, float32" if self.augmented else ""
         return f"{self.name}: {self.records:,} records of {each} + label{then}, batch {self.batch}"
+
+    @property
+    def _sources(self) -> str:
+        if self.weights:
+            return f"3 parts of the table at {' / '.join(f'{weight:g}' for weight in self.weights)}"
+        return f"{self.streams:,} streams of {self.records // self.streams:,}, {self.active} active, rate {self.rate}"
 
 
 WORKLOADS = {
@@ -69,6 +100,9 @@ WORKLOADS = {
         Workload("augment", 50_000, 256, (64, 64, 3), "uint8", augmented=True, files="images", lead_in=24),
         Workload("transport", 320, 1, (64, 3, 224, 224), "uint8", carried=True, lead_in=20),
         Workload("made", 320, 1, (64, 3, 224, 224), "uint8", carried=True, lead_in=20),
+        Workload("hierarchical", 1_000_000, 256, (128,), "float32", drawn=65_536, streams=1000, active=100, rate=64),
+        Workload("mixing", 1_000_000, 256, (32,), "float32", files="table", drawn=256_000, weights=(0.7, 0.2, 0.1)),
+        Workload("packing", 100_000, 16, None, "int32", packed=2048, longest=2047),
     )
 }
 QUICK = {
@@ -78,6 +112,9 @@ QUICK = {
     "augment": replace(WORKLOADS["augment"], records=2_100, quick=True, lead_in=4),
     "transport": replace(WORKLOADS["transport"], records=40, quick=True),
     "made": replace(WORKLOADS["made"], records=40, quick=True),
+    "hierarchical": replace(WORKLOADS["hierarchical"], records=100_000, drawn=12_800, quick=True),
+    "mixing": replace(WORKLOADS["mixing"], records=15_000, drawn=6_400, quick=True),
+    "packing": replace(WORKLOADS["packing"], records=4_000, quick=True),
 }
 PLAIN = ("images", "table", "ragged")
 
@@ -112,5 +149,9 @@ class Data:
             return self.workload.records * math.prod(self.workload.shape or ())
         if self.workload.augmented:
             return self.workload.records * (4 * math.prod(CROPPED) + 8)
+        if self.workload.drawn:
+            return self.workload.drawn * (4 * math.prod(self.workload.shape or ()) + 8)
+        if self.workload.packed:
+            return self.column("values").nbytes
         names = ["values", "label"] if self.workload.ragged else ["payload", "label"]
         return sum(self.column(name).nbytes for name in names)

@@ -50,6 +50,7 @@ class Entry:
 
 
 AUGMENT, CARRIED = ("augment",), ("transport", "made")
+STREAMS, MIXING, PACKING = ("hierarchical",), ("mixing",), ("packing",)
 LOADERS = {
     each.name: each
     for each in (
@@ -98,6 +99,30 @@ LOADERS = {
         Entry("torch_worker_shared", "torch DataLoader, shared tensors by hand", "by hand", workloads=("made",)),
         Entry("pescador_zmq", "pescador", "peer", workloads=CARRIED),
         Entry("spdl_pool", "SPDL, views", "peer", workloads=CARRIED),
+        Entry("numpy_mux", "plain NumPy loop", "baseline", workloads=STREAMS),
+        Entry("headrace_mux", "Headrace, Datasets", "ours", workloads=STREAMS),
+        Entry("headrace_mux_arrays", "Headrace, Datasets with nothing in common", "ours", workloads=STREAMS),
+        Entry("headrace_mux_generators", "Headrace, generators", "ours", workloads=STREAMS),
+        Entry("headrace_mux_compat", "Headrace, `compat.pescador`, generators", "ours", workloads=STREAMS),
+        Entry("pescador_mux", "pescador, generators", "peer", workloads=STREAMS),
+        Entry("numpy_mix", "plain NumPy loop", "baseline", workloads=MIXING),
+        Entry("headrace_mix", "Headrace, Datasets", "ours", workloads=MIXING),
+        Entry("headrace_mix_slices", "Headrace, slices of one Dataset", "ours", workloads=MIXING),
+        Entry("headrace_mix_shuffled", "Headrace, Datasets, each shuffled", "ours", workloads=MIXING),
+        Entry("headrace_mix_streams", "Headrace, generators", "ours", workloads=MIXING),
+        Entry("torch_mix", "torch DataLoader, `WeightedRandomSampler`", "peer", workloads=MIXING),
+        Entry("nodes_mix", "torchdata nodes, `MultiNodeWeightedSampler`", "peer", workloads=MIXING),
+        Entry("wds_mix", "WebDataset, `RandomMix`", "peer", workloads=MIXING),
+        Entry("grain_mix", "Grain, `MapDataset.mix`", "peer", workloads=MIXING),
+        Entry("hf_mix", "HF datasets, `interleave_datasets`", "peer", workloads=MIXING),
+        Entry("tf_mix", "tf.data, `sample_from_datasets`", "peer", workloads=MIXING),
+        Entry("numpy_pack", "plain Python and NumPy, best fit", "baseline", workloads=PACKING),
+        Entry("headrace_pack_best_fit", "Headrace, best fit", "ours", workloads=PACKING),
+        Entry("headrace_pack_first_fit", "Headrace, first fit", "ours", workloads=PACKING),
+        Entry("headrace_pack_concat_split", "Headrace, split", "ours", workloads=PACKING),
+        Entry("grain_pack_best_fit", "Grain, best fit", "peer", workloads=PACKING),
+        Entry("grain_pack_first_fit", "Grain, first fit", "peer", workloads=PACKING),
+        Entry("grain_pack_concat_split", "Grain, split", "peer", workloads=PACKING),
     )
 }
 OWN = [name for name, entry in LOADERS.items() if entry.kind in ("baseline", "ours")]
