@@ -504,6 +504,17 @@ def test_bucket_forwards_what_it_is_given() -> None:
         rows.bucket("value", [2], batch_sizes=[1])
 
 
+def test_pack_forwards_what_it_is_given() -> None:
+    texts = hr.Stream([{"a": [1] * n, "b": [2] * n} for n in (3, 1, 2)])
+    bins = texts.pack(4, "a", strategy="first_fit", open_bins=1, pad=9).list()
+    assert [one["a"].tolist() for one in bins] == [[1] * 4, [1, 1, 9, 9]]
+    assert set(texts.pack(4, ["b"]).first()) == {"b", "b_segment_ids", "b_positions"}
+    assert texts.pack(None, {"a": 3, "b": 5}).first()["b"].tolist() == [2, 2, 2, 0, 0]
+    assert [len(one["a"]) for one in texts.pack(2, strategy="concat_split")] == [2, 2, 2]
+    with pytest.raises(hr.ArgumentError, match="Did you mean 'best_fit'"):
+        texts.pack(4, strategy="bestfit")  # type: ignore[arg-type]
+
+
 def test_cache_forwards_what_it_is_given() -> None:
     stream = hr.Stream(range(30))
     assert stream.cache(3, probability=1).list() == list(range(30))

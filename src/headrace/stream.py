@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from functools import wraps
 from threading import Lock
@@ -44,6 +44,7 @@ from headrace.stages.flat_map import FlatMap
 from headrace.stages.interleave import Interleave
 from headrace.stages.iterate import Iterate
 from headrace.stages.map import Map
+from headrace.stages.pack import Pack
 from headrace.stages.parallel import Doing
 from headrace.stages.progress import Progress
 from headrace.stages.rebatch import Rebatch
@@ -443,6 +444,45 @@ class Stream:
             RecordError: In the iteration, where ``by`` fails.
         """
         return Stream._of(Bucket.of(self._on(), by, boundaries, batch_sizes, tokens_per_batch, pad, drop_remainder))
+
+    def pack(
+        self,
+        length: int | None,
+        columns: str | Sequence[str] | Mapping[str, int | None] | None = None,
+        strategy: Literal["best_fit", "first_fit", "concat_split"] = "best_fit",
+        open_bins: int = 64,
+        pad: Pad = 0,
+    ) -> Stream:
+        """Return bins of one length that sequences are laid in one behind the other, with little or no padding.
+
+        Of a column ``tokens`` a bin has ``tokens``, filled up behind with ``pad``, ``tokens_segment_ids`` (int32: 1 for
+        the rows of its first sequence, 2, 3, ...; 0 for padding) and ``tokens_positions`` (int32: 0, 1, 2, ... within
+        each sequence; 0 for padding). Where items are no mappings but sequences, a bin is a tuple of the three.
+
+        Args:
+            length: Rows of a bin.
+            columns: What is packed, other columns being left out: a name, several, or a mapping from names to lengths
+                of their own. None for all, which must then be sequences.
+            strategy: ``best_fit`` puts a sequence whole into the open bin that it leaves the least room in,
+                ``first_fit`` into the oldest that it fits into; ``concat_split`` lays all end to end and cuts every
+                ``length`` rows.
+            open_bins: How many bins are filled at a time, each held in memory.
+            pad: What bins are filled up with: a value, or a mapping from column to value.
+
+        Returns:
+            A stream; arrays are new, with the dtype of the sequences.
+
+        >>> texts = Stream([{"tokens": [5, 5, 5]}, {"tokens": [6, 6, 6]}, {"tokens": [7]}])
+        >>> bins = texts.pack(4, "tokens").list()
+        >>> bins[0]["tokens"], bins[0]["tokens_segment_ids"], bins[0]["tokens_positions"]
+        (array([5, 5, 5, 7]), array([1, 1, 1, 2], dtype=int32), array([0, 1, 2, 0], dtype=int32))
+
+        Raises:
+            ArgumentError: A length or ``open_bins`` is below 1, or there is no such strategy.
+            SchemaError: In the iteration, where a sequence is longer than a bin, or something is no sequence.
+            ColumnError: In the iteration, where there is no such column.
+        """
+        return Stream._of(Pack.of(self._on(), length, columns, strategy, open_bins, pad))
 
     # Elsewhere
 
