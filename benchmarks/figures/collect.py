@@ -13,6 +13,8 @@ from benchmarks.report import goal, number
 from benchmarks.workloads import PLAIN, QUICK, WORKLOADS, Data
 
 RUNS = 5
+SOURCES = {"draws": "draws alone", "reads": "drawn and read", "generators": "generators"}
+SHOWN = {"mix": "`mix`", "shuffled": "`ShuffledMux`", "stochastic": "`StochasticMux`, 10 active"}
 HEAD = ["## Headrace's other figures", "", "Medians over fresh processes.", "", "| what | figure |", "| --- | --- |"]
 
 Lines = list[str]
@@ -24,7 +26,7 @@ def collect(quick: bool, say: Callable[[str], None]) -> tuple[Lines, Lines]:
         making.make(Data((QUICK if quick else WORKLOADS)[name]))
     size, runs = ("quick", 2) if quick else ("full", RUNS)
     lines, goals = list(HEAD), list[str]()
-    for measure in (_latency, _virtual, _writing, _memory, _importing, _starting, _metering, _predicting):
+    for measure in (_latency, _virtual, _writing, _memory, _importing, _starting, _metering, _predicting, _sources):
         name = measure.__name__.strip("_")
         try:
             more_lines, more_goals = measure(size, runs)
@@ -136,3 +138,17 @@ def _predicting(size: str, runs: int) -> tuple[Lines, Lines]:
     text = ", ".join(found["verdicts"]) + (": right" if right else ": **wrong**")
     lines.append(f"| `report()`, a consumer that does nothing, and one that computes: who waits | {text} |")
     return lines, []
+
+
+def _sources(size: str, runs: int) -> tuple[Lines, Lines]:
+    lines, goals = [], []
+    for what, says in SOURCES.items():
+        for kind, title in SHOWN.items():
+            found = child.run("sources", kind, what, size)
+            name = f"{title}, {found['many']:,} sources against {found['few']}, {says}"
+            each, first = found["record"][1] * 1e9, found["first"][1] * 1e3
+            text = f"{number(found['ratio'])} times the time per record, {number(each)} ns"
+            lines.append(f"| {name} | {text}; first batch {number(first)} ms |")
+            if what != "reads":
+                goals.append(goal(f"{name}, times", found["ratio"], 1.5, most=True))
+    return lines, goals
