@@ -863,6 +863,8 @@ def streamable(function: Callable[..., Iterable[Any]]) -> Callable[..., Stream]:
 
     ``f(*args, **kwargs)`` is then ``Stream(function, *args, **kwargs)``, ``seed=`` included, except where the function
     has a ``seed`` of its own. It keeps its name, docstring and signature. Of a method the stream holds the object.
+    Such streams travel to workers as others do, by cloudpickle; plain pickle finds no function under a name that has
+    been decorated.
 
     >>> @streamable
     ... def count(n):

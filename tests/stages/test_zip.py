@@ -87,6 +87,18 @@ def test_a_zip_that_has_ended_draws_no_more() -> None:
     assert drawn == [0, 1]
 
 
+def test_a_zip_that_has_ended_stays_so_when_it_is_resumed() -> None:
+    sound = Map.of(Iterate.of(range(9)), lambda item: 1 // (3 - item))  # fails on what nobody was to be handed
+    flow = Zip((sound, Iterate.of([0, 0])))
+    cursor = flow.start()
+    assert list(cursor) == [(0, 0), (0, 0)]
+    state = cursor.state()
+    assert state["ended"] is True
+    assert list(flow.start(state)) == []
+    with pytest.raises(StateError, match="'ended' should be true"):
+        flow.start({**state, "ended": 1})
+
+
 def test_a_chain_has_one_stream_open_at_a_time() -> None:
     now_open: set[int] = set()
 

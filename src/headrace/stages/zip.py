@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Self
 
+from headrace.core.errors import StateError
 from headrace.core.flow import Cursor, Flow, State
 from headrace.core.state import read_list
 from headrace.stages.stage import is_endless
@@ -24,7 +25,10 @@ class Zip:
 
     def start(self, state: State | None = None, epoch: int = 0) -> Cursor:
         states = [None] * len(self.upstreams) if state is None else read_list(state, "upstreams", len(self.upstreams))
-        return ZipCursor(start_all(self.upstreams, states, epoch))
+        ended = state is not None and state.get("ended", False)
+        if not isinstance(ended, bool):
+            raise StateError(f"the state is damaged: 'ended' should be true or left out, got {ended!r:.100}")
+        return ZipCursor(start_all(self.upstreams, states, epoch), ended)
 
     def length(self) -> int | None:
         lengths = [flow.length() for flow in self.upstreams if not is_endless(flow)]
@@ -47,19 +51,24 @@ class Zip:
 
 
 class ZipCursor:
-    """A place in several streams, which move together."""
+    """A place in several streams, which move together.
 
-    __slots__ = ("_cursors", "_ended")
+    That it has ended is told apart from where they stand: those before the one that ended have given an item that
+    nobody was handed, and the next one may fail.
+    """
 
-    def __init__(self, cursors: list[Cursor]) -> None:
+    __slots__ = ("_closed", "_cursors", "_ended")
+
+    def __init__(self, cursors: list[Cursor], ended: bool) -> None:
         self._cursors = cursors
-        self._ended = False
+        self._ended = ended
+        self._closed = False
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Any:
-        if self._ended:
+        if self._ended or self._closed:
             raise StopIteration
         fields = []
         for cursor in self._cursors:  # tuple(map(next, ...)) would take an end for a shorter tuple
@@ -71,10 +80,11 @@ class ZipCursor:
         return tuple(fields)
 
     def state(self) -> State:
-        return {"upstreams": [cursor.state() for cursor in self._cursors]}
+        ended = {"ended": True} if self._ended else {}
+        return {"upstreams": [cursor.state() for cursor in self._cursors], **ended}
 
     def close(self) -> None:
-        self._ended = True
+        self._closed = True
         close_all(self._cursors)
 
 
