@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,19 @@ from headrace.core.ragged import Ragged
 
 _SUFFIXES = ("_segment_ids", "_positions")
 _NUMBERS = "biufc"  # kinds of dtypes
+
+
+class _Kind(NamedTuple):
+    """What the sequences of a column are like."""
+
+    dtype: np.dtype[Any]
+    item: tuple[int, ...]
+    ndim: int
+
+    def fits(self, array: NDArray[Any]) -> bool:
+        if array.dtype != self.dtype or array.ndim != self.ndim:
+            return False
+        return self.ndim == 1 or array.shape[1:] == self.item
 
 
 class Sequences:
@@ -35,7 +48,7 @@ class Sequences:
         self.names = names or ()
         self.fillers: list[Any] = []  # what each column is filled up with
         self.is_mapping: bool | None = None  # not known before the first record
-        self._known: list[tuple[np.dtype[Any], tuple[int, ...]] | None] = []  # dtype and item of each column
+        self._known: list[_Kind | None] = []  # of each column, once something has come
 
     def of(self, record: Any, number: int) -> list[NDArray[Any]]:
         """Return the sequences of a record, which is item ``number`` upstream; views where they are arrays already.
@@ -50,10 +63,11 @@ class Sequences:
             if self.is_mapping is None:
                 self._begin(record)
             values = self._values(record)
-            return [
-                value if type(value) is np.ndarray and self._fits(place, value) else self._array(place, value)
-                for place, value in enumerate(values)
-            ]
+            for place, value in enumerate(values):
+                known = self._known[place]
+                if type(value) is not np.ndarray or known is None or not known.fits(value):
+                    values[place] = self._array(place, value)
+            return values
         except HeadraceError as error:
             error.add_note(f"in item {number} of what {self._words} was given")
             raise
@@ -94,13 +108,12 @@ class Sequences:
 
     def _values(self, record: Any) -> list[Any]:
         names = self.names
-        if type(record) is not dict and isinstance(record, Mapping) is not self.is_mapping:
-            kind = "a mapping" if self.is_mapping else "a sequence"
-            raise KindError(f"the first item was {kind}, and this one is a {type(record).__name__}")
         if not self.is_mapping:
-            if type(record) is dict:
-                raise KindError("the first item was a sequence, and this one is a dict")
+            if isinstance(record, Mapping | tuple):
+                raise KindError(f"the first item was a sequence, and this one is a {type(record).__name__}")
             return [record]
+        if type(record) is not dict and not isinstance(record, Mapping):
+            raise KindError(f"the first item was a mapping, and this one is a {type(record).__name__}")
         if self._all and len(record) > len(names):
             more = next(name for name in record if name not in names)
             raise SchemaError(
@@ -112,12 +125,6 @@ class Sequences:
             missing = next(name for name in names if name not in record)
             raise ColumnError.missing(missing, record) from None
 
-    def _fits(self, place: int, array: NDArray[Any]) -> bool:
-        known = self._known[place]
-        if known is None or array.dtype != known[0]:
-            return False
-        return array.ndim == 1 and not known[1] if array.ndim < 2 else array.shape[1:] == known[1]
-
     def _array(self, place: int, value: Any) -> NDArray[Any]:
         """Return a value as an array that fits the column; what it is like then is what the next is compared with."""
         name, known = self.names[place], self._known[place]
@@ -125,20 +132,20 @@ class Sequences:
         array = as_sequence(name, value, np.asarray(filler).dtype)
         if not len(array):
             return array  # it has nothing that must fit
-        if known is not None and array.shape[1:] != known[1]:
+        if known is not None and array.shape[1:] != known.item:
             raise SchemaError(
                 f"column {name!r}: sequences may differ in their first axis only; "
-                f"this one has shape {array.shape}, others (..., {', '.join(map(str, known[1]))})"
+                f"this one has shape {array.shape}, others (..., {', '.join(map(str, known.item))})"
             )
-        if known is not None and array.dtype.kind != known[0].kind:
+        if known is not None and array.dtype.kind != known.dtype.kind:
             raise SchemaError(
-                f"column {name!r} holds {known[0]} in records before and {array.dtype} here: convert one of them"
+                f"column {name!r} holds {known.dtype} in records before and {array.dtype} here: convert one of them"
             )
         try:
             Ragged(np.empty(0, array.dtype), [0, 0]).pad(filler, length=1)
         except ArgumentError as error:
             raise ArgumentError(f"column {name!r}: {error}; give another: pad={{{name!r}: ...}}") from None
-        self._known[place] = array.dtype, array.shape[1:]
+        self._known[place] = _Kind(array.dtype, array.shape[1:], array.ndim)
         return array
 
 

@@ -79,13 +79,11 @@ def places(sizes: Sequence[int], length: int) -> tuple[NDArray[np.int32], NDArra
     >>> ids.tolist(), positions.tolist()
     ([1, 1, 3, 3, 3, 0, 0], [0, 1, 0, 1, 2, 0, 0])
     """
-    counts = np.array(sizes)
-    ends = counts.cumsum()
-    filled = int(ends[-1])
-    ids = np.zeros(length, np.int32)
-    ids[:filled] = np.arange(1, len(counts) + 1, dtype=np.int32).repeat(counts)
-    positions = np.zeros(length, np.int32)
-    np.subtract(
-        np.arange(filled, dtype=np.int32), (ends - counts).astype(np.int32).repeat(counts), out=positions[:filled]
-    )
-    return ids, positions
+    counts = np.array([*sizes, length - sum(sizes)])  # the last of them is padding
+    starts = (counts.cumsum() - counts).astype(np.int32)
+    segments = np.arange(1, len(counts) + 1, dtype=np.int32)
+    segments[-1] = 0
+    positions = np.arange(length, dtype=np.int32)
+    positions -= starts.repeat(counts)
+    positions[starts[-1] :] = 0
+    return segments.repeat(counts), positions

@@ -204,9 +204,12 @@ class Packing:
         bin_of = self._finder.find(sizes)
         if bin_of is not None:
             before = self._rooms[bin_of]
-            self._rooms[bin_of] = rooms = tuple(map(sub, before, sizes))
+            rooms = tuple(map(sub, before, sizes))
+            if 0 in rooms:
+                return bin_of, self.close(bin_of)
+            self._rooms[bin_of] = rooms
             self._finder.change(bin_of, before, rooms)
-            return bin_of, self.close(bin_of) if 0 in rooms else None
+            return bin_of, None
         rooms = tuple(map(sub, self._lengths, sizes))
         if 0 in rooms:
             self.finished += 1
