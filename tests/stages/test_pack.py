@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -18,6 +19,7 @@ from headrace.core.errors import ArgumentError, ColumnError, KindError, RecordEr
 from headrace.core.flow import Flow
 from headrace.core.iteration import StreamIterator
 from headrace.core.ragged import Ragged
+from headrace.dataset import Dataset
 from headrace.stages.batch import Batched
 from headrace.stages.filter import Filter
 from headrace.stages.iterate import Iterate
@@ -346,6 +348,7 @@ def test_concat_split_needs_columns_of_one_length() -> None:
         ([{"x": [1]}, [1]], KindError, "the first item was a mapping"),
         ([[1], {"x": [1]}], KindError, "the first item was a sequence"),
         ([{}], SchemaError, "no columns"),
+        ([{3: [1]}], KindError, "named by text"),
         ([([1], [2])], KindError, "a tuple: map it"),
         ([Batch({"x": [1]})], KindError, r"a Batch of 1: \.unbatch\(\)"),
         ([3], SchemaError, "holds the kind int"),
@@ -410,6 +413,27 @@ def test_no_records_make_no_bins() -> None:
 def test_records_of_a_batch_are_packed_after_it_is_taken_apart() -> None:
     batch = Batch({"x": Ragged.from_rows([[1, 2], [3], [4, 5]])})
     check_cuts(Pack.of(Unbatch(Iterate.of([batch] * 5)), 3, open_bins=2))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_shuffled_dataset_is_packed_and_resumed(strategy: str) -> None:
+    texts = Ragged.from_rows([np.full(n % 9, n, np.uint16) for n in range(60)])
+    flow = Pack.of(Dataset(text=texts).shuffle(seed=1).stream(epochs=2)._flow, 10, None, strategy, 3)
+    check_cuts(flow)
+    check_alike(list(pickle.loads(pickle.dumps(flow)).start()), list(flow.start()))
+
+
+def test_the_order_of_a_records_names_makes_no_difference() -> None:
+    records = [{"y": [n], "x": [n, n]} if n % 3 else {"x": [n, n], "y": [n]} for n in range(20)]
+    check_cuts(Pack.of(Iterate.of(records), 5, open_bins=2))
+    assert list(packed(records, 5)[0])[::3] == ["x", "y"]
+
+
+@pytest.mark.torch
+def test_tensors_become_arrays() -> None:
+    torch = pytest.importorskip("torch")
+    (item,) = packed([torch.arange(3), torch.arange(2)], 6)
+    assert item[0].tolist() == [0, 1, 2, 0, 1, 0]
 
 
 def test_what_it_says_of_itself() -> None:

@@ -39,7 +39,7 @@ class Pack(Stage):
     oldest that it fits into. A bin is finished as soon as it is full; when a sequence fits into none and ``open_bins``
     are open, the fullest is; when one has been open while ``8 * open_bins`` others were finished, it is, too; at the
     end all are, in the order in which they were opened. A finished bin is the next item. Sequences keep their order
-    within a bin, and in one that is longer than a bin is an error.
+    within a bin; one that is longer than a bin is an error.
 
     ``concat_split`` lays all sequences end to end and cuts every ``length`` rows, so that only the last bin is padded.
     What is cut off goes on in the next bin as its first segment, and its positions begin at 0 again: no position
@@ -52,7 +52,8 @@ class Pack(Stage):
     Args:
         upstream: Where records come from: mappings, or sequences themselves. A sequence is an array of numbers, of one
             or more axes the first of which is packed, or a list or tensor that becomes one.
-        columns: What is packed, other columns being left out; None for all, which must then be sequences.
+        columns: What is packed, other columns being left out; None for all, sorted by name, which must then be
+            sequences.
         lengths: Rows of a bin, one for each of the columns; one alone where these are not named.
         strategy: ``best_fit``, ``first_fit`` or ``concat_split``.
         open_bins: How many bins are filled at a time, each held in memory; ``concat_split`` has one.

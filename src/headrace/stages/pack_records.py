@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from headrace.core import tensors
 from headrace.core.batch import Batch
 from headrace.core.errors import ArgumentError, ColumnError, HeadraceError, KindError, SchemaError
+from headrace.core.naming import check_name
 from headrace.core.ragged import Ragged
 
 _SUFFIXES = ("_segment_ids", "_positions")
@@ -34,7 +35,7 @@ class Sequences:
     """What is packed of each record: its columns as arrays, in the order of the names.
 
     Args:
-        names: Of the columns; None takes all that the first record has.
+        names: Of the columns; None takes all that the first record has, sorted by name.
         pad: What a column is filled up with, or a mapping.
         words: How the step is called in errors.
     """
@@ -96,6 +97,9 @@ class Sequences:
             names = tuple(record) if is_mapping else ("value",)
             if not names:
                 raise SchemaError("the item has no columns")
+            for name in names:
+                check_name(name)
+            names = tuple(sorted(names))  # the first record of a run that is resumed may have them in another order
             check_packed(names)
             if isinstance(self._pad, Mapping):
                 for name in self._pad:
