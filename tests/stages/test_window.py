@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from headrace.core.errors import ArgumentError, KindError, RecordError, StateError
 from headrace.core.flow import Flow
 from headrace.stages.batch import Batched
+from headrace.stages.chain import Chain
 from headrace.stages.filter import Filter
 from headrace.stages.iterate import Iterate
 from headrace.stages.map import Map
@@ -79,13 +80,31 @@ def test_a_long_run_is_resumed_exactly_at_many_places() -> None:
         assert list(flow.start(state)) == items[place:]
 
 
-def test_the_shards_of_a_stream_lose_nothing_where_a_buffer_is_cut() -> None:
-    shards = [list(range(start, start + 125)) for start in range(0, 1000, 125)]
-    flow = WindowShuffle.of(Iterate.of([record for shard in shards for record in shard]), 100, seed=0)
+def shard(number: int) -> Iterator[int]:
+    yield from range(125 * number, 125 * number + 125)
+
+
+@pytest.mark.parametrize("lists", [True, False], ids=["lists", "generators"])
+@pytest.mark.filterwarnings("ignore::headrace.core.errors.ReplayWarning")
+def test_the_shards_of_a_stream_lose_nothing_where_a_buffer_is_cut(lists: bool) -> None:
+    shards = [Iterate.of(list(shard(n))) if lists else Iterate.of(shard, (n,)) for n in range(8)]
+    flow = WindowShuffle.of(Chain.of(*shards), 100, seed=0)
+    unbroken = list(flow.start())
     cursor = flow.start()
-    before = [next(cursor) for _ in range(250)]
-    after = list(flow.start(json.loads(json.dumps(cursor.state()))))
-    assert sorted(before + after) == list(range(1000))
+    before = list(islice(cursor, 250))
+    state = json.loads(json.dumps(cursor.state()))
+    cursor.close()
+    after = list(flow.start(state))
+    assert before + after == unbroken and sorted(unbroken) == list(range(1000))
+
+
+def test_a_state_that_was_saved_by_the_first_release_is_read() -> None:
+    flow = WindowShuffle.of(Iterate.of(range(40)), 5, seed=3)
+    cursor = flow.start()
+    given_out = list(islice(cursor, 12))
+    slots = cursor.state()["slots"]
+    state = {"upstream": {"count": 0}, "from": 0, "read": 16, "slots": slots}
+    assert given_out + list(flow.start(state)) == list(flow.start())
 
 
 def test_a_state_holds_numbers_only_and_reads_back_a_few_windows_at_most() -> None:

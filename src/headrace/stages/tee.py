@@ -102,7 +102,9 @@ class Tee:
             if at == held.read:
                 held.draw()
             if at - self._low >= self._buffer:
-                self._refuse(branch)
+                self._let_go()  # it may have been interrupted in between
+                if at - self._low >= self._buffer:
+                    self._refuse(branch)
             item = held.items[at]
             self._at[branch] = at + 1
             if at == self._low:
@@ -112,6 +114,13 @@ class Tee:
                     self._low = at + 1
                     self._slowest = self._at.count(at + 1)
             return item
+
+    def _let_go(self) -> None:
+        """Drop the items that all open branches have taken."""
+        before = self._low
+        self._look()
+        for number in range(before, self._low):
+            self._held.items.pop(number, None)
 
     def _refuse(self, branch: int) -> NoReturn:
         slowest = self._at.index(self._low)
@@ -126,10 +135,7 @@ class Tee:
             if self._closed or self._at[branch] is None:
                 return
             self._at[branch] = None
-            before = self._low
-            self._look()
-            for number in range(before, self._low):
-                del self._held.items[number]
+            self._let_go()
             if all(at is None for at in self._at):
                 self._held.close()
 
