@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from headrace.core.rowgenerator import RowGenerator
     from headrace.core.schema import Schema
     from headrace.core.source import Source
-    from headrace.dataset import Dataset, concat, mix, zip
+    from headrace.dataset import Dataset, concat, zip
+    from headrace.muxes import ChainMux, Curriculum, Mux, RoundRobinMux, ShuffledMux, Stats, StochasticMux, mix
     from headrace.store import Store
     from headrace.stream import Stream, chain, interleave, streamable
     from headrace.workers.processes import Processes
@@ -52,8 +53,10 @@ __all__ = [
     "ArgumentError",
     "Batch",
     "BatchBuilder",
+    "ChainMux",
     "CodeChangedWarning",
     "ColumnError",
+    "Curriculum",
     "DamageError",
     "Dataset",
     "DryRunError",
@@ -64,6 +67,7 @@ __all__ = [
     "HeadraceWarning",
     "KindError",
     "MissingExtraError",
+    "Mux",
     "NotFoundError",
     "OrderError",
     "Processes",
@@ -71,11 +75,15 @@ __all__ = [
     "RecordError",
     "ReplayWarning",
     "Retry",
+    "RoundRobinMux",
     "RowGenerator",
     "Schema",
     "SchemaError",
+    "ShuffledMux",
     "Source",
     "StateError",
+    "Stats",
+    "StochasticMux",
     "Store",
     "StoreError",
     "Stream",
@@ -110,7 +118,14 @@ _HOMES = {
     "concat": "headrace.dataset",
     "empty": "headrace.workers.slots",
     "interleave": "headrace.stream",
-    "mix": "headrace.dataset",
+    "ChainMux": "headrace.muxes",
+    "Curriculum": "headrace.muxes",
+    "Mux": "headrace.muxes",
+    "RoundRobinMux": "headrace.muxes",
+    "ShuffledMux": "headrace.muxes",
+    "Stats": "headrace.muxes",
+    "StochasticMux": "headrace.muxes",
+    "mix": "headrace.muxes",
     "streamable": "headrace.stream",
     "zip": "headrace.dataset",
 }

@@ -65,6 +65,8 @@ class StreamIterator:
 
     def _begin(self, cursor: Cursor, at: State | None) -> None:
         self._cursor = cursor
+        if at is None and getattr(self._flow, "adjustable", False):
+            at = cursor.state()  # what is set later is noted in it
         self._mark = at  # a place to resume from
         self._since = 0  # items handed out behind it
         self._marked_at = perf_counter()

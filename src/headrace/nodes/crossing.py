@@ -7,11 +7,12 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 
-from headrace.core.address import At, spread
+from headrace.core.address import At
 from headrace.core.batch import Batch
 from headrace.core.errors import OrderError, SchemaError
 from headrace.core.failures import SKIP, OnError, leaves_out
@@ -39,6 +40,7 @@ _MOST_RECORDS = 256  # records read together where they are handed out one by on
 _MOST_BATCHES = 16
 _SMALL = 1 << 18  # bytes
 _SHORT = 2e-4  # seconds: batches that take less are asked for together
+_LAST_EPOCH = 1 << 62
 _WORTH_PREPARING = 1 << 15  # records: the order of fewer is made in less than a millisecond
 
 
@@ -73,8 +75,7 @@ class Crossing:
     ledger: Ledger = field(default_factory=Ledger)
 
     def start(self, state: State | None = None, epoch: int = 0) -> Cursor:
-        rounds = ENDLESS_STRIDE if self.epochs is None else self.epochs  # a take() of an endless one can be repeated
-        return _CrossingCursor(self, int(spread(epoch, rounds)), state)
+        return _CrossingCursor(self, first_epoch(epoch, self.epochs), state)
 
     def length(self) -> int | None:
         if self.epochs is None or self.node.length is None:
@@ -128,6 +129,22 @@ class Crossing:
         """Return every ``count``-th item of this flow, from ``index`` on."""
         outer_index, outer_count = self.lane
         return replace(self, lane=(outer_index + index * outer_count, outer_count * count), ledger=Ledger())
+
+
+def first_epoch(epoch: int, epochs: int | None) -> int:
+    """Return the first of a node's epochs that a flow of so many goes through when it is started for an epoch.
+
+    Each epoch of the flow has some of its own, as long as 64 bits hold them; beyond that (where muxes nest) they begin
+    at a random place, which is a function of the epoch.
+
+    >>> first_epoch(3, 2), first_epoch(1, None) == 2**32, first_epoch(2**100, 1) < 2**62
+    (6, True, True)
+    """
+    rounds = ENDLESS_STRIDE if epochs is None else max(epochs, 1)  # a take() of an endless one can be repeated
+    if (epoch + 1) * rounds <= _LAST_EPOCH:
+        return epoch * rounds
+    digest = blake2b(str(epoch).encode(), digest_size=16).digest()
+    return int.from_bytes(digest, "little") % (_LAST_EPOCH // rounds) * rounds
 
 
 class _CrossingCursor:

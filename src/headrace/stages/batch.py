@@ -13,7 +13,7 @@ from headrace.core.callables import code_of, name_of
 from headrace.core.collate import Pad, collate
 from headrace.core.errors import HeadraceError, RecordError
 from headrace.core.flow import Cursor, Flow, State
-from headrace.core.records import Rows
+from headrace.core.records import Records, Rows
 from headrace.core.state import read_state, read_whole
 from headrace.stages.stage import Stage, StageCursor
 
@@ -87,20 +87,24 @@ class Batched(Stage):
 class BatchedCursor(StageCursor):
     """A place between two batches."""
 
-    __slots__ = ("_count", "_flow")
+    __slots__ = ("_count", "_flow", "_take")
 
     def __init__(self, upstream: Cursor, flow: Batched, count: int) -> None:
         super().__init__(upstream)
         self._flow = flow
         self._count = count
+        self._take: Callable[[int], Records] = getattr(upstream, "take_columns", self._take_items)
+
+    def _take_items(self, many: int) -> Records:
+        return Rows(list(islice(self._upstream, many)))
 
     def __next__(self) -> Any:
         flow = self._flow
-        items = list(islice(self._upstream, flow.size))
-        if not items or (flow.drop_remainder and len(items) < flow.size):
+        items = self._take(flow.size)
+        if not len(items) or (flow.drop_remainder and len(items) < flow.size):
             raise StopIteration
         try:
-            batch = collate(Rows(items), flow.pad, flow.collate)
+            batch = collate(items, flow.pad, flow.collate)
         except HeadraceError as error:
             if isinstance(error, RecordError):
                 raise RecordError(f"batch {self._count}: {error}") from error.__cause__

@@ -8,7 +8,7 @@ from typing import Any, Self
 from headrace.core.errors import StateError
 from headrace.core.flow import Cursor, Flow, State
 from headrace.core.state import read_state, read_whole
-from headrace.stages.stage import is_endless
+from headrace.stages.stage import is_adjustable, is_endless
 from headrace.stages.zip import branches
 
 
@@ -47,6 +47,11 @@ class Chain:
     def endless(self) -> bool:
         """Whether there is no end: that is so when one stream has none."""
         return any(map(is_endless, self.upstreams))
+
+    @property
+    def adjustable(self) -> bool:
+        """Whether one of the streams may be changed while it runs."""
+        return any(map(is_adjustable, self.upstreams))
 
     def order(self) -> tuple[str, ...]:
         return branches("chain", [flow.order() for flow in self.upstreams])

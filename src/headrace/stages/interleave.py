@@ -10,7 +10,7 @@ from headrace.core.arguments import whole
 from headrace.core.errors import ArgumentError, StateError
 from headrace.core.flow import Cursor, Flow, State
 from headrace.core.state import read_list, read_whole
-from headrace.stages.stage import dealt, is_endless
+from headrace.stages.stage import dealt, is_adjustable, is_endless
 from headrace.stages.zip import branches, close_all, start_all
 
 
@@ -55,6 +55,11 @@ class Interleave:
     def endless(self) -> bool:
         """Whether there is no end: that is so when one stream has none."""
         return any(map(is_endless, self.upstreams))
+
+    @property
+    def adjustable(self) -> bool:
+        """Whether one of the streams may be changed while it runs."""
+        return any(map(is_adjustable, self.upstreams))
 
     def order(self) -> tuple[str, ...]:
         lines = [(*flow.order(), *dealt(flow)) for flow in self.upstreams]

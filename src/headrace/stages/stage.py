@@ -37,6 +37,11 @@ class Stage:
         """Whether there is no end, as far as that is known beforehand."""
         return is_endless(self.upstream)
 
+    @property
+    def adjustable(self) -> bool:
+        """Whether something upstream may be changed while it runs, which is part of the state from then on."""
+        return is_adjustable(self.upstream)
+
     def words(self) -> str:
         """Return this step alone, as a chain shows it."""
         return type(self).__name__
@@ -96,6 +101,11 @@ def dealt(flow: Flow) -> tuple[str, ...]:
 def is_endless(flow: Flow) -> bool:
     """Say whether a flow is known to have no end."""
     return bool(getattr(flow, "endless", False))
+
+
+def is_adjustable(flow: Flow) -> bool:
+    """Say whether a flow can be changed while it runs: its own place at the front is remembered then, too."""
+    return bool(getattr(flow, "adjustable", False))
 
 
 def chain(flow: Flow) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Self
 from headrace.core.errors import StateError
 from headrace.core.flow import Cursor, Flow, State
 from headrace.core.state import read_list
-from headrace.stages.stage import is_endless
+from headrace.stages.stage import is_adjustable, is_endless
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +39,11 @@ class Zip:
     def endless(self) -> bool:
         """Whether there is no end: that is so when no stream has one."""
         return all(map(is_endless, self.upstreams))
+
+    @property
+    def adjustable(self) -> bool:
+        """Whether one of the streams may be changed while it runs."""
+        return any(map(is_adjustable, self.upstreams))
 
     def order(self) -> tuple[str, ...]:
         return branches("zip", [flow.order() for flow in self.upstreams])

@@ -1,0 +1,171 @@
+"""A mux as a flow: the frozen description from which its iterations start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+
+from headrace.core.callables import code_of
+from headrace.core.failures import OnError
+from headrace.core.flow import Cursor, Flow, State
+from headrace.core.ledger import Ledger
+from headrace.mux.chances import Chances
+from headrace.mux.cursor import MuxCursor
+from headrace.mux.ground import Ground
+from headrace.mux.lifetimes import FOREVER
+from headrace.mux.planned import PlannedCursor
+from headrace.mux.seating import Seating
+from headrace.mux.tally import Tally
+from headrace.mux.weights import Curriculum, Schedule, Weights
+from headrace.stages.stage import chain, dealt, is_endless
+from headrace.stages.zip import branches
+
+_EPOCHS = 32  # bits: how many activations there may be in a run
+_SHOWN = 8
+
+
+@dataclass(frozen=True, eq=False)
+class MuxFlow:
+    """What is common to all muxes.
+
+    Each activation of a stream is started with an epoch of its own, so that whatever is seeded in it draws anew: the
+    mux's epoch times 2**32 plus the number of the activation.
+
+    Args:
+        upstreams: The streams.
+        weights: One for each, or a function of the step.
+        seed: Keys all draws, together with the epoch.
+        on_error: What becomes of a stream that raises an error.
+        max_errors: How many may.
+        ledger: Which did in the latest iteration.
+        tally: What the latest iteration has given.
+    """
+
+    upstreams: tuple[Flow, ...]
+    weights: Weights
+    seed: int
+    on_error: OnError = "raise"
+    max_errors: int | float = 100
+    ledger: Ledger = field(default_factory=Ledger)
+    tally: Tally = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tally", Tally(len(self.upstreams)))
+
+    @property
+    def count(self) -> int:
+        """How many streams there are."""
+        return len(self.upstreams)
+
+    @property
+    def seats(self) -> int:
+        """How many of them are active at a time."""
+        return len(self.upstreams)
+
+    def seated(self, chances: Chances, schedule: Schedule) -> Seating:
+        """Return the seats at the beginning of a run."""
+        raise NotImplementedError
+
+    def seating(self, epoch: int, state: State | None) -> Seating:
+        """Return the seats where a state says; the streams on them are still to be restored.
+
+        Raises:
+            StateError: It is damaged.
+        """
+        log = [] if state is None else state.get("weights")
+        seating = self.seated(Chances(self.seed, epoch), Schedule.of(self.weights, self.count, log))
+        if state is not None:
+            seating.restore(state)
+        return seating
+
+    def start(self, state: State | None = None, epoch: int = 0) -> Cursor:
+        if not epoch and state is None:
+            self.ledger.begin()
+        if self.ground is not None:
+            return PlannedCursor(self, self.ground, epoch, state)
+        if not epoch:
+            self.tally.begin()
+        return MuxCursor(self, epoch, state)
+
+    @cached_property
+    def ground(self) -> Ground | None:
+        """The Datasets that all records come from, where they can be drawn by arithmetic; else None."""
+        return Ground.of(self) if self.on_error == "raise" else None
+
+    def length_of(self, stream: int) -> int | None:
+        """Return how many items a stream has in one pass: ``FOREVER`` without an end, None where it is unknown."""
+        flow = self.upstreams[stream]
+        length = flow.length()
+        return FOREVER if length is None and is_endless(flow) else length
+
+    def shown(self, stream: int) -> str:
+        """Return a stream as a chain shows it."""
+        return chain(self.upstreams[stream])
+
+    def epoch_of(self, epoch: int, ordinal: int) -> int:
+        """Return the epoch of an activation."""
+        return (epoch << _EPOCHS) + ordinal
+
+    def length(self) -> int | None:
+        return None
+
+    def _total(self) -> int | None:
+        """Return how many items all streams have together, where that is known."""
+        lengths = [flow.length() for flow in self.upstreams]
+        known = [length for length in lengths if length is not None]
+        return sum(known) if len(known) == len(lengths) else None
+
+    @property
+    def endless(self) -> bool:
+        """Whether there is no end."""
+        return True
+
+    @property
+    def adjustable(self) -> bool:
+        """Whether something may change it while it runs, which a run that goes on from its front has to hear of."""
+        return True
+
+    def order(self) -> tuple[str, ...]:
+        return (*branches("stream", [flow.order() for flow in self.upstreams]), *dealt(self), self.text)
+
+    def code(self) -> tuple[str, ...]:
+        lines = dict.fromkeys(line for flow in self.upstreams for line in flow.code())
+        changing = [f"weights {code_of(self.weights.function)}"] if isinstance(self.weights, Curriculum) else []
+        return (*lines, *changing)
+
+    @cached_property
+    def text(self) -> str:
+        """The mux with all that decides what it gives."""
+        settings = ", ".join([f"{self.count} streams", *self.settings()])
+        return f"{self.name}({settings})"
+
+    @property
+    def name(self) -> str:
+        """The mux as users call it."""
+        return type(self).__name__
+
+    def words(self) -> str:
+        return self.text
+
+    def settings(self) -> list[str]:
+        """Return the arguments that are not the default, as a user would write them."""
+        return []
+
+    def weights_text(self) -> list[str]:
+        """Return the weights as an argument; none for equal ones."""
+        if isinstance(self.weights, Curriculum):
+            return [f"weights=Curriculum({self.weights.words()})"]
+        if self.weights.min() == self.weights.max():
+            return []
+        shown = [f"{weight:.15g}" for weight in self.weights[: 2 * _SHOWN]]
+        if self.count > 2 * _SHOWN:
+            digest = blake2b(np.asarray(self.weights, "<f8").tobytes(), digest_size=8).hexdigest()
+            shown = [*shown[:4], f"... {self.count} in all, {digest}"]
+        return [f"weights=[{', '.join(shown)}]"]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in ("ground", "text")}

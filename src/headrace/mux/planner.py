@@ -1,0 +1,332 @@
+"""The records of a mux over Datasets, drawn by arithmetic: so many of this one, from there on; nothing is read."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from copy import copy
+from typing import Any, NamedTuple, Self, TypeAlias
+
+import numpy as np
+
+from headrace.core.errors import OrderError, StateError
+from headrace.core.flow import State
+from headrace.core.source import Indices
+from headrace.mux.ground import Branch, Drawn, Ground
+from headrace.mux.seating import NOBODY, read_seats
+from headrace.mux.tally import Count
+
+Counts: TypeAlias = dict[int, Count]
+"""What is counted, by the place of the mux among those below a cursor."""
+
+
+class Event(NamedTuple):
+    """A stream was given a seat, or has left one.
+
+    Args:
+        at: After how many records; of the plan that it is in.
+        tally: Of the mux.
+        stream: Which stream.
+        given: How many records it has given; -1 where it was given a seat.
+        ended: Whether it came to its own end.
+    """
+
+    at: int
+    tally: Count
+    stream: int
+    given: int = -1
+    ended: bool = False
+
+
+class Plan(NamedTuple):
+    """Records to be read.
+
+    Args:
+        drawn: Which ones.
+        events: What happens on the way.
+    """
+
+    drawn: Drawn
+    events: list[Event]
+
+
+class Planner:
+    """A place in a mux over Datasets.
+
+    Args:
+        ground: The Datasets.
+        branch: The mux.
+        counts: Of all muxes.
+        epoch: Of the run.
+        state: Where it begins, as ``state`` gave it or a ``MuxCursor``; None for the front.
+    """
+
+    def __init__(self, ground: Ground, branch: Branch, counts: Counts, epoch: int, state: State | None) -> None:
+        self._ground = ground
+        self._counts = counts
+        self._count = counts[branch.place]
+        self._branch = branch
+        self._epoch = epoch
+        self.seating = branch.flow.seating(epoch, state)
+        seats = len(self.seating.stream)
+        self._given: Indices = np.zeros(seats, np.int64)
+        self._epochs: Indices = np.zeros(seats, np.int64)  # with which the Datasets on the seats begin
+        self._inner: list[Planner | None] = [None] * seats
+        self._leaving: list[int] = []  # seats whose streams have given their last record
+        if state is not None:
+            self._restore(state)
+
+    def plan(self, many: int) -> Plan:
+        """Return the next records: at most ``many``, none at the end.
+
+        Raises:
+            OrderError: Nobody has anything to give. The place is lost then: go on from a copy.
+        """
+        drawn: Drawn = (np.empty(many, np.int64), np.empty(many, np.int64), np.empty(many, np.int64))
+        events: list[Event] = []
+        done = 0
+        leaving, self._leaving = self._leaving, []
+        for seat in leaving:
+            self._leave(seat, int(self._given[seat]), 0, events)
+        while done < many:
+            turns = self.seating.turns(many - done)
+            self._reseat(done, events)
+            if not len(turns):
+                break
+            done += self._serve(turns, drawn, done, events)
+        numbers, positions, epochs = (column[:done] for column in drawn)
+        events.sort(key=_when)
+        return Plan((numbers, positions, epochs), events)
+
+    def _reseat(self, at: int, events: list[Event]) -> None:
+        """Take note of those who were given seats."""
+        seating = self.seating
+        refilled, seating.refilled = dict.fromkeys(seating.refilled), []
+        if len(refilled) == len(self._given) and self._branch.plain:
+            self._reseat_all(at, events)
+            return
+        for seat in refilled:
+            self._sit(seat, at, events)
+
+    def _reseat_all(self, at: int, events: list[Event]) -> None:
+        """Take note of new streams on all seats."""
+        seating, branch = self.seating, self._branch
+        self._given[:] = 0
+        for seat, (stream, ordinal) in enumerate(zip(seating.stream.tolist(), seating.ordinal.tolist(), strict=True)):
+            if stream != NOBODY:
+                epoch = branch.flow.epoch_of(self._epoch, ordinal)
+                self._epochs[seat] = self._ground.first_epoch(branch.first + stream, epoch)
+                events.append(Event(at, self._count, stream))
+
+    def _sit(self, seat: int, at: int, events: list[Event], state: State | None = None) -> None:
+        """Begin with the stream on a seat."""
+        stream = int(self.seating.stream[seat])
+        self._given[seat] = 0
+        self._inner[seat] = None
+        if stream == NOBODY:
+            return
+        branch = self._branch
+        epoch = branch.flow.epoch_of(self._epoch, int(self.seating.ordinal[seat]))
+        inner = branch.inner[stream]
+        if isinstance(inner, Branch):
+            self._inner[seat] = Planner(self._ground, inner, self._counts, epoch, state)
+        else:
+            self._epochs[seat] = self._ground.first_epoch(inner, epoch)
+        if state is None:
+            events.append(Event(at, self._count, stream))
+
+    def _leave(self, seat: int, given: int, at: int, events: list[Event]) -> bool:
+        """Give a seat to the next stream; says whether the turns have to be asked for again."""
+        seating, flow = self.seating, self._branch.flow
+        stream = int(seating.stream[seat])
+        ended = given == flow.length_of(stream)
+        changed = seating.leave(seat, given, ended)
+        events.append(Event(at, self._count, stream, given, ended))
+        self._sit(seat, at, events)
+        others = [one for one in seating.refilled if one != seat]
+        seating.refilled = others
+        if others:
+            self._reseat(at, events)
+        return changed
+
+    def _serve(self, turns: Indices, drawn: Drawn, first: int, events: list[Event]) -> int:
+        """Draw the records of some turns, up to where other turns have to be asked for; returns how many.
+
+        The turns of each seat are looked at together. Where a stream has given its last record in the middle, those
+        behind it are its successor's; such places are gone through in the order of the turns. One at the very end is
+        left to the next call.
+        """
+        seating, branch = self.seating, self._branch
+        table = _Table.of(turns, len(self._given))
+        streams, places, epochs = seating.stream.take(turns), self._given.take(turns), self._epochs.take(turns)
+        places += table.before
+        left = seating.life - self._given
+        due = [
+            (int(table.rows(seat)[left[seat] - 1]), seat, int(left[seat]))
+            for seat in np.flatnonzero((table.counts >= left) & (table.counts > 0)).tolist()
+        ]
+        heapq.heapify(due)
+        since: dict[int, int] = {}  # turns of a seat before the stream that sits there now
+        spans: list[_Span] = []
+        step, used = seating.step, len(turns)
+        while due:
+            at, seat, served = heapq.heappop(due)
+            if first + at + 1 == len(drawn[0]):
+                self._leaving.append(seat)
+                break
+            begun = since.get(seat, 0)
+            inner = self._inner[seat]
+            if inner is not None:
+                spans.append(_Span(inner, table.rows(seat)[begun:served]))
+            seating.gave(step + at + 1 - seating.step)
+            changed = self._leave(seat, int(self._given[seat]) + served - begun, first + at + 1, events)
+            since[seat] = served
+            if changed:
+                used = at + 1
+                break
+            rows = table.rows(seat)[served:]
+            streams[rows], epochs[rows] = seating.stream[seat], self._epochs[seat]
+            places[rows] = np.arange(len(rows))
+            life = int(seating.life[seat])
+            if len(rows) >= life:
+                heapq.heappush(due, (int(rows[life - 1]), seat, served + life))
+        seating.gave(step + used - seating.step)
+        counts = table.counts if used == len(turns) else np.bincount(turns[:used], minlength=len(self._given))
+        self._given += counts
+        for seat, served in since.items():
+            self._given[seat] -= served
+        within = slice(first, first + used)
+        numbers, positions, of_epochs = drawn
+        numbers[within] = streams[:used] + branch.first
+        positions[within], of_epochs[within] = places[:used], epochs[:used]
+        if not self._ground.single:
+            self._wrap(drawn, within)
+        if not branch.plain:
+            for seat in np.flatnonzero(counts).tolist():
+                inner = self._inner[seat]
+                rows = table.rows(seat)[since.get(seat, 0) : counts[seat]]
+                if inner is not None and len(rows):
+                    spans.append(_Span(inner, rows))
+            for span in spans:
+                span.fill(drawn, first, events)
+        return used
+
+    def _wrap(self, drawn: Drawn, within: slice) -> None:
+        """Make positions beyond an epoch of a Dataset positions in the epochs after it."""
+        numbers, positions, epochs = (column[within] for column in drawn)
+        rounds = positions // self._ground.lengths.take(numbers)
+        epochs += rounds
+        positions -= rounds * self._ground.lengths.take(numbers)
+
+    # Its state
+
+    def copy(self) -> Self:
+        """Return one that goes on from here by itself."""
+        other = copy(self)
+        other.seating = self.seating.copy()
+        other._given, other._epochs = self._given.copy(), self._epochs.copy()
+        other._inner = [None if inner is None else inner.copy() for inner in self._inner]
+        other._leaving = list(self._leaving)
+        return other
+
+    def state(self) -> State:
+        """Return where the next record begins, as a ``MuxCursor`` does."""
+        seating = self.seating
+        entries = []
+        given = self._given.tolist()
+        for seat, stream in enumerate(seating.stream.tolist()):
+            inner = self._inner[seat]
+            at: State | None = None
+            if seat not in self._leaving and inner is not None:
+                at = inner.state()
+            elif seat not in self._leaving and given[seat]:
+                at = self._ground.place(self._branch.first + stream, int(self._epochs[seat]), given[seat])
+            entry = seating.entry(seat, given[seat], at)
+            if entry is not None:
+                entries.append(entry)
+        return {**seating.state(), "seats": entries}
+
+    def _restore(self, state: State) -> None:
+        entries = [(self.seating.sit(entry), entry) for entry in read_seats(state)]
+        self.seating.settled()
+        places: dict[int, tuple[int, Any]] = {seat: (given, entry[5]) for (seat, given), entry in entries}
+        for seat, stream in enumerate(self.seating.stream.tolist()):
+            given, place = places.get(seat, (0, None))
+            if not isinstance(place, dict | None):
+                raise StateError(f"the state is damaged: the place of stream {stream} is {place!r:.100}")
+            self._sit(seat, 0, [], place)
+            self._given[seat] = given
+            if stream != NOBODY and given and self._inner[seat] is None and place is not None:
+                self._ground.check(self._branch.first + stream, place)
+            if stream != NOBODY and given and given >= self.seating.life[seat]:
+                self._leaving.append(seat)
+
+    def walk(self) -> Iterator[Planner]:
+        """Give this place and those in the muxes below that are active."""
+        yield self
+        for inner in self._inner:
+            if inner is not None:
+                yield from inner.walk()
+
+    @property
+    def branch(self) -> Branch:
+        """The mux that it is a place in."""
+        return self._branch
+
+
+class _Table(NamedTuple):
+    """Turns by their seats.
+
+    Args:
+        counts: How many turns each seat has, int64 ``(seats,)``.
+        before: How many turns of the same seat lie before each turn, int64 ``(turns,)``.
+        order: The turns, those of a seat together, in their order, int64 ``(turns,)``.
+        begins: Where a seat's begin in there, int64 ``(seats,)``.
+    """
+
+    counts: Indices
+    before: Indices
+    order: Indices
+    begins: Indices
+
+    @classmethod
+    def of(cls, turns: Indices, seats: int) -> _Table:
+        order = np.argsort(turns.astype(np.uint16) if seats <= 1 << 16 else turns, kind="stable")  # 16 bits: by radix
+        counts = np.bincount(turns, minlength=seats)
+        begins = np.cumsum(counts) - counts
+        before = np.empty(len(turns), np.int64)
+        before[order] = np.arange(len(turns)) - begins.take(turns.take(order))
+        return cls(counts, before, order, begins)
+
+    def rows(self, seat: int) -> Indices:
+        """Return the turns of a seat, in their order."""
+        begin = self.begins[seat]
+        return self.order[begin : begin + self.counts[seat]]
+
+
+class _Span(NamedTuple):
+    """Turns that a nested mux serves.
+
+    Args:
+        planner: The mux.
+        rows: The turns.
+    """
+
+    planner: Planner
+    rows: Indices
+
+    def fill(self, drawn: Drawn, first: int, events: list[Event]) -> None:
+        """Put the records that it draws in their places."""
+        plan = self.planner.plan(len(self.rows))
+        if len(plan.drawn[0]) < len(self.rows):
+            raise OrderError(f"{self.planner.branch.flow.words()} ended before the items that its length says")
+        places = self.rows + first
+        for column, own in zip(drawn, plan.drawn, strict=True):
+            column[places] = own
+        for event in plan.events:
+            at = int(places[event.at - 1]) + 1 if event.at else int(places[0])
+            events.append(event._replace(at=at))
+
+
+def _when(event: Event) -> int:
+    return event.at

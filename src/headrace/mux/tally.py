@@ -1,0 +1,165 @@
+"""What a mux has done so far: which streams gave how many records, for how long they stayed, how they left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+from weakref import WeakSet
+
+import numpy as np
+
+from headrace.core.errors import OrderError
+from headrace.core.source import Indices
+
+_SHOWN = 8
+
+
+class Running(Protocol):
+    """A run of a mux that goes on."""
+
+    def tell(self) -> None:
+        """Add to the tally what is not in there yet."""
+        ...
+
+    def set_weights(self, weights: Any) -> None:
+        """Go by other weights from here on."""
+        ...
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What a mux has given since its latest iteration began; arrays are ``(streams,)``, new ones.
+
+    Args:
+        records: How many items each stream has given, int64.
+        activations: How often each has been given a seat, int64.
+        evictions: How often each had to leave since its lifetime was over, int64.
+        endings: How often each came to its own end, int64.
+        shortest: The fewest items with which each has ended, int64; -1 where it has not.
+        longest: The most, likewise.
+
+    >>> import headrace as hr
+    >>> mux = hr.mix([hr.Stream(["a"] * 8), hr.Stream(["b"] * 8)], weights=[3, 1])
+    >>> _ = mux.take(8).list()
+    >>> mux.stats().records.tolist(), mux.stats().proportions.tolist()
+    ([6, 2], [0.75, 0.25])
+    """
+
+    records: Indices
+    activations: Indices
+    evictions: Indices
+    endings: Indices
+    shortest: Indices
+    longest: Indices
+
+    @property
+    def proportions(self) -> Any:
+        """The share of all records that each stream has given: float64 ``(streams,)``, zeros before the first one."""
+        return self.records / max(int(self.records.sum()), 1)
+
+    @property
+    def step(self) -> int:
+        """How many records were given in all."""
+        return int(self.records.sum())
+
+    def __repr__(self) -> str:
+        given = f"{self.step:,} records of {len(self.records):,} streams"
+        seats = f"{int(self.activations.sum()):,} activations, {int(self.evictions.sum()):,} evictions"
+        shares = ", ".join(f"{share:.3g}" for share in self.proportions[:_SHOWN])
+        more = ", ..." if len(self.records) > _SHOWN else ""
+        return f"Stats({given}; {seats}, {int(self.endings.sum()):,} endings; proportions {shares}{more})"
+
+
+class Count:
+    """What one iteration of a mux has given so far, and those that run beside it.
+
+    Args:
+        streams: How many there are.
+    """
+
+    __slots__ = ("_counts", "_spans", "streams")
+
+    def __init__(self, streams: int) -> None:
+        self.streams = streams
+        self._counts = np.zeros((4, streams), np.int64)  # records, activations, evictions, endings
+        self._spans = np.full((2, streams), -1, np.int64)  # shortest and longest
+
+    def reach(self, streams: int) -> None:
+        """Have room for so many streams, where their number is not known beforehand."""
+        self.streams = streams
+        room = len(self._counts[0])
+        if streams > room:
+            more = ((0, 0), (0, max(streams - room, room)))
+            self._counts = np.pad(self._counts, more)
+            self._spans = np.pad(self._spans, more, constant_values=-1)
+
+    def sat(self, stream: int) -> None:
+        """Count an activation."""
+        self._counts[1, stream] += 1
+
+    def gave(self, stream: int, records: int) -> None:
+        """Count records of a stream."""
+        self._counts[0, stream] += records
+
+    def gave_all(self, streams: Indices) -> None:
+        """Count a record for each of some streams."""
+        self._counts[0] += np.bincount(streams, minlength=self.streams)
+
+    def left(self, stream: int, given: int, ended: bool) -> None:
+        """Count that a stream has left its seat."""
+        self._counts[3 if ended else 2, stream] += 1
+        if ended:
+            shortest, longest = self._spans[:, stream]
+            self._spans[0, stream] = given if shortest < 0 else min(shortest, given)
+            self._spans[1, stream] = max(longest, given)
+
+    def stats(self) -> Stats:
+        """Return what was counted; a copy."""
+        return Stats(*self._counts[:, : self.streams].copy(), *self._spans[:, : self.streams].copy())
+
+
+class Tally:
+    """What a mux keeps of its iterations.
+
+    Args:
+        streams: How many streams there are; 0 where that is not known beforehand.
+
+    ``now`` is the count of the latest iteration; ``running`` are those that go on.
+    """
+
+    def __init__(self, streams: int) -> None:
+        self._streams = streams
+        self.now = Count(streams)
+        self.running: WeakSet[Running] = WeakSet()
+
+    def begin(self) -> None:
+        """Begin to count anew; who has the count before goes on with it."""
+        self.now = Count(self._streams)
+
+    def stats(self) -> Stats:
+        """Return what the latest iteration has given so far."""
+        for run in list(self.running):
+            run.tell()
+        return self.now.stats()
+
+    def set_weights(self, weights: Any, words: str) -> None:
+        """Tell the iterations that go on to go by other weights.
+
+        Raises:
+            OrderError: None goes on in this process.
+        """
+        running = list(self.running)
+        if not running:
+            raise OrderError(
+                f"set_weights changes an iteration of {words} that is running in this process, and none is: begin one "
+                "first, or make the mux with these weights; one that runs in a background() cannot be reached: give it "
+                "weights that are a function of the step"
+            )
+        for run in running:
+            run.set_weights(weights)
+
+    def __deepcopy__(self, memo: Any) -> Tally:
+        return Tally(self._streams)
+
+    def __reduce__(self) -> Any:
+        return Tally, (self._streams,)

@@ -1,0 +1,228 @@
+"""A few active streams out of many: each stays for a lifetime, then another one takes its seat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, Self, TypeAlias, get_args
+
+import numpy as np
+
+from headrace.core.errors import ArgumentError, OrderError, StateError
+from headrace.core.flow import State
+from headrace.core.source import Indices
+from headrace.core.state import read_whole
+from headrace.mux.chances import Chances, Floats
+from headrace.mux.inclusion import odds, speeds
+from headrace.mux.lifetimes import lifetime
+from headrace.mux.picker import Picker
+from headrace.mux.seating import NOBODY, Lengths, Seating
+from headrace.mux.weights import Schedule
+
+Mode: TypeAlias = Literal["with_replacement", "single_active", "exhaustive"]
+Weighting: TypeAlias = Literal["records", "active"]
+
+_TRIES = 16  # draws that meet a stream which has a seat, before the rest is looked through
+_SPARE = 1000  # activations in a row without an item, beyond ten for each stream, that are no accident
+
+
+def check_word(value: Any, name: str, words: Any) -> Any:
+    """Return one of a few words.
+
+    Raises:
+        ArgumentError: It is none of them.
+    """
+    known = get_args(words)
+    if value not in known:
+        raise ArgumentError(f"{name} must be {', '.join(map(repr, known[:-1]))} or {known[-1]!r}, got {value!r}")
+    return value
+
+
+class WorkingSet(Seating):
+    """The seats of a stochastic mux; see ``stochastic.Stochastic`` for the rules."""
+
+    def __init__(self, rules: Any, seats: int, chances: Chances, schedule: Schedule, lengths: Lengths) -> None:
+        super().__init__(rules, seats, chances, schedule, lengths)
+        self._activations = 0
+        self._out = bytearray(rules.count)  # streams that are not chosen any more
+        self._seated = np.zeros(rules.count, np.int64)
+        self._barren = 0  # activations in a row that gave nothing
+        self._speeds = np.zeros(seats)  # of the seats
+        self._picker: Picker | None = None
+        self._opened = False
+        self._weigh(0)
+
+    def _weigh(self, step: int) -> None:
+        """Go by the weights that hold at a step."""
+        rules = self.rules
+        weights = self.schedule.at(step)
+        self._applied = step
+        self._until = self.schedule.until(step)
+        if rules.weighting == "active":
+            self._odds: Floats = (weights > 0).astype(np.float64)
+            self._speed_of: Floats = weights
+        elif rules.mode == "with_replacement":
+            self._odds, self._speed_of = weights, (weights > 0).astype(np.float64)
+        else:
+            self._speed_of = speeds(weights, len(self.stream))
+            self._odds = weights if rules.mode == "exhaustive" else odds(weights, len(self.stream))
+        self._choice = Picker(self._odds)
+
+    def turns(self, many: int) -> Indices:
+        if not self._opened:
+            self._open()
+        if self.step >= self._until:
+            self._renew()
+        if self._picker is None:
+            if not self._speeds.any():
+                if self.step and self.rules.mode == "exhaustive":
+                    return np.empty(0, np.int64)
+                raise self.nothing()
+            self._picker = Picker(self._speeds)
+        return self._picker(self.chances.turns(self.step, min(many, self._until - self.step)))
+
+    def _open(self) -> None:
+        """Fill all seats; lifetimes are drawn when it is known with whom they share the turns."""
+        self._opened = True
+        numbers = [self._seat(seat) for seat in range(len(self.stream))]
+        for seat, number in enumerate(numbers):
+            self._grant(seat, number)
+        self.refilled += range(len(self.stream))
+
+    def _renew(self) -> None:
+        """Go by other weights from here on; who has none any more leaves."""
+        self._weigh(self.step)
+        self._picker = None
+        gone = [seat for seat, stream in enumerate(self.stream.tolist()) if self._speed_of[stream] == 0 or stream < 0]
+        self._speeds = self._speed_of.take(self.stream)
+        for seat in gone:
+            self._speeds[seat] = 0.0
+        for seat in gone:
+            self._unseat(seat)
+            self._grant(seat, self._seat(seat))
+        self.refilled += gone
+
+    def leave(self, seat: int, given: int, ended: bool) -> bool:
+        stream = int(self.stream[seat])
+        speed = self._speeds[seat]
+        self._unseat(seat)
+        if ended and not given:
+            self._note_barren(stream)
+        else:
+            self._barren = 0
+        self._grant(seat, self._seat(seat))
+        if self._speeds[seat] == speed:
+            return False
+        self._picker = None
+        return True
+
+    def _unseat(self, seat: int) -> None:
+        stream = int(self.stream[seat])
+        if stream != NOBODY:
+            self._seated[stream] -= 1
+            self.stream[seat] = NOBODY
+
+    def _note_barren(self, stream: int) -> None:
+        """Note that a stream ended without an item.
+
+        Raises:
+            OrderError: So many did in a row that this would never end.
+        """
+        if self.rules.prune_empty_streams:
+            self._out[stream] = 1
+        self._barren += 1
+        if self._barren > _SPARE + 10 * self.rules.count:
+            raise OrderError(
+                f"{self._barren} activations in a row of {self.rules.words()} gave no item: its streams end at once, "
+                "again and again. Leave such streams out, or take prune_empty_streams=True"
+            )
+
+    def _seat(self, seat: int) -> float:
+        """Choose who sits on an empty seat next; returns the number that decides for how long."""
+        while True:
+            ordinal = self._activations
+            self._activations += 1
+            numbers = self.chances.activation(ordinal)
+            number = next(numbers)
+            stream = self._choose(numbers)
+            self.ordinal[seat] = ordinal
+            if stream is None:
+                self.stream[seat], self._speeds[seat], self.life[seat] = NOBODY, 0.0, 0
+                return number
+            if self.rules.mode == "exhaustive":
+                self._out[stream] = 1
+            if self.lengths(stream) == 0:
+                self._note_barren(stream)
+                continue
+            self._seated[stream] += 1
+            self.stream[seat], self._speeds[seat] = stream, self._speed_of[stream]
+            return number
+
+    def _choose(self, numbers: Iterator[float]) -> int | None:
+        """Return a stream that may take a seat, by the odds; None where there is none."""
+        once = self.rules.mode != "with_replacement"
+        for _ in range(_TRIES):
+            stream = self._choice.one(next(numbers))
+            if not self._out[stream] and not (once and self._seated[stream]):
+                return stream
+        left = self._odds * (np.frombuffer(self._out, np.uint8) == 0)
+        if once:
+            left[self._seated > 0] = 0.0
+        return Picker(left).one(next(numbers)) if left.any() else None
+
+    def _grant(self, seat: int, number: float) -> None:
+        """Say how many records the stream on a seat may give."""
+        stream = int(self.stream[seat])
+        if stream == NOBODY:
+            return
+        rules = self.rules
+        share = self._speeds[seat] / self._speeds.sum()
+        self.life[seat] = min(lifetime(rules.dist, rules.rate, share, number), self.span(stream))
+
+    def copy(self) -> Self:
+        other = super().copy()
+        other._out = bytearray(self._out)
+        other._seated = self._seated.copy()
+        other._speeds = self._speeds.copy()
+        return other
+
+    def state(self) -> State:
+        return {
+            **super().state(),
+            "activations": self._activations,
+            "applied": self._applied,
+            "barren": self._barren,
+            "out": np.packbits(np.frombuffer(self._out, np.uint8)).tobytes().hex() if any(self._out) else "",
+        }
+
+    def restore(self, state: State) -> None:
+        super().restore(state)
+        self._activations = read_whole(state, "activations")
+        self._barren = read_whole(state, "barren")
+        applied = read_whole(state, "applied")
+        if applied > self.step:
+            raise StateError(f"the state is damaged: the weights of step {applied} are applied at step {self.step}")
+        self._out = _unpacked(state.get("out"), len(self._out))
+        self._opened = self._activations > 0
+        self._weigh(applied)
+
+    def settled(self) -> None:
+        for seat, stream in enumerate(self.stream.tolist()):
+            if stream != NOBODY:
+                self._seated[stream] += 1
+                self._speeds[seat] = self._speed_of[stream]
+        if self.rules.mode != "with_replacement" and (self._seated > 1).any():
+            raise StateError(f"the state is damaged: in mode {self.rules.mode!r} no stream has two seats")
+        self._picker = None
+
+
+def _unpacked(text: Any, count: int) -> bytearray:
+    """Return which streams are out, of what a state says of it."""
+    if text == "":
+        return bytearray(count)
+    try:
+        bits = np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8))
+    except (TypeError, ValueError):
+        bits = np.empty(0, np.uint8)
+    if not count <= len(bits) < count + 8:
+        raise StateError(f"the state is damaged: 'out' should be a bit for each of {count} streams, got {text!r:.100}")
+    return bytearray(bits[:count].tobytes())
