@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from headrace.core.arguments import whole
+from headrace.core.batch import Batch
 from headrace.core.callables import failure, name_of
 from headrace.core.errors import ArgumentError, ColumnError, KindError, RecordError, SchemaError
 from headrace.core.records import structure_of
@@ -147,6 +148,8 @@ def measure(by: str | Callable[[Any], Any], words: str, least: float = -math.inf
             return column_of(item, str(by))
         except ColumnError as error:
             error.add_note(f"in item {number} of what {words} was given")
+            if isinstance(item, Batch):
+                error.add_note("it is a batch: write unbatch() before, for the lengths of its records")
             raise
 
     def said(number: int, item: Any) -> float:

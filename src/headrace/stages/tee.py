@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from threading import RLock
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, SupportsIndex
 
 from headrace.core.arguments import whole
 from headrace.core.errors import KindError, OrderError, StateError
@@ -80,7 +81,7 @@ class Tee:
     def __iter__(self) -> Iterator[Branch]:
         return map(self.__getitem__, range(len(self)))
 
-    def __getitem__(self, number: int) -> Branch:
+    def __getitem__(self, number: SupportsIndex) -> Branch:
         """Return a branch; asked for again, it goes on where it was.
 
         Raises:
@@ -88,8 +89,8 @@ class Tee:
         """
         if isinstance(number, slice):
             raise KindError(f"a branch is asked for by its number, got {number!r}: list(tee)[...] gives several")
-        place = whole(number, "the number of a branch", -len(self._at))
-        if place >= len(self._at):
+        place = whole(number, "the number of a branch", -sys.maxsize)
+        if not -len(self._at) <= place < len(self._at):
             raise IndexError(f"there are {len(self._at)} branches, and none of number {place}")
         return Branch(self, place % len(self._at))
 
