@@ -196,7 +196,7 @@ class ShuffledMux(Mux):
     >>> mux = ShuffledMux([Stream(["a"]), Stream(["b"])], weights=[3, 1], seed=0)
     >>> letters = mux.take(1000).list()
     >>> letters.count("a")
-    755
+    748
 
     Raises:
         ArgumentError: There are no streams, or the weights do not fit.

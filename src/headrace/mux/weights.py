@@ -30,7 +30,7 @@ class Curriculum:
     >>> easy, hard = hr.Stream(["easy"]), hr.Stream(["hard"])
     >>> weights = hr.Curriculum(lambda step: [1, 0] if step < 4 else [1, 1], every=4)
     >>> hr.ShuffledMux([easy, hard], weights=weights, seed=0).take(8).list()
-    ['easy', 'easy', 'easy', 'easy', 'easy', 'hard', 'easy', 'easy']
+    ['easy', 'easy', 'easy', 'easy', 'easy', 'hard', 'easy', 'hard']
 
     Raises:
         KindError: The function is none, or ``every`` no whole number.
