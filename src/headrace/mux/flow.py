@@ -21,6 +21,7 @@ from headrace.mux.planned import PlannedCursor
 from headrace.mux.seating import Seating
 from headrace.mux.tally import Tally
 from headrace.mux.weights import Curriculum, Schedule, Weights
+from headrace.nodes.crossing import Crossing
 from headrace.stages.stage import chain, dealt, is_endless
 from headrace.stages.zip import branches
 
@@ -98,9 +99,20 @@ class MuxFlow:
 
     def length_of(self, stream: int) -> int | None:
         """Return how many items a stream has in one pass: ``FOREVER`` without an end, None where it is unknown."""
+        known = self._lengths.get(stream, 0)
+        if known != 0:
+            return known
         flow = self.upstreams[stream]
         length = flow.length()
-        return FOREVER if length is None and is_endless(flow) else length
+        found = FOREVER if length is None and is_endless(flow) else length
+        if isinstance(flow, Crossing | MuxFlow):  # which stay as they are; a list may grow
+            self._lengths[stream] = found
+        return found
+
+    @cached_property
+    def _lengths(self) -> dict[int, int | None]:
+        """What is known of the streams' lengths."""
+        return {}
 
     def shown(self, stream: int) -> str:
         """Return a stream as a chain shows it."""
@@ -168,4 +180,4 @@ class MuxFlow:
         return [f"weights=[{', '.join(shown)}]"]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("ground", "text")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("ground", "text", "_lengths")}

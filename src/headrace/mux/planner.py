@@ -158,13 +158,15 @@ class Planner:
         """
         seating, branch = self.seating, self._branch
         table = _Table.of(turns, len(self._given))
-        streams, places, epochs = seating.stream.take(turns), self._given.take(turns), self._epochs.take(turns)
-        places += table.before
+        # What follows is by seat, as the table has it; it is put into the order of the turns at the end.
+        streams = np.repeat(seating.stream, table.counts)
+        epochs = np.repeat(self._epochs, table.counts)
+        places = np.arange(len(turns)) + np.repeat(self._given - table.begins, table.counts)
         left = seating.life - self._given
-        due = [
-            (int(table.rows(seat)[left[seat] - 1]), seat, int(left[seat]))
-            for seat in np.flatnonzero((table.counts >= left) & (table.counts > 0)).tolist()
-        ]
+        due = []  # turns at which somebody gives his last record
+        for seat in np.flatnonzero((table.counts >= left) & (table.counts > 0)).tolist():
+            served = int(left[seat])
+            due.append((int(table.order[table.begins[seat] + served - 1]), seat, served))
         heapq.heapify(due)
         since: dict[int, int] = {}  # turns of a seat before the stream that sits there now
         spans: list[_Span] = []
@@ -184,21 +186,22 @@ class Planner:
             if changed:
                 used = at + 1
                 break
-            rows = table.rows(seat)[served:]
-            streams[rows], epochs[rows] = seating.stream[seat], self._epochs[seat]
-            places[rows] = np.arange(len(rows))
+            begin = int(table.begins[seat])
+            behind, end = begin + served, begin + int(table.counts[seat])
+            streams[behind:end], epochs[behind:end] = seating.stream[seat], self._epochs[seat]
+            places[behind:end] = np.arange(end - behind)
             life = int(seating.life[seat])
-            if len(rows) >= life:
-                heapq.heappush(due, (int(rows[life - 1]), seat, served + life))
+            if end - behind >= life:
+                heapq.heappush(due, (int(table.order[behind + life - 1]), seat, served + life))
         seating.gave(step + used - seating.step)
         counts = table.counts if used == len(turns) else np.bincount(turns[:used], minlength=len(self._given))
         self._given += counts
         for seat, served in since.items():
             self._given[seat] -= served
         within = slice(first, first + used)
-        numbers, positions, of_epochs = drawn
-        numbers[within] = streams[:used] + branch.first
-        positions[within], of_epochs[within] = places[:used], epochs[:used]
+        streams += branch.first
+        for column, by_seat in zip(drawn, (streams, places, epochs), strict=True):
+            column[within] = table.ordered(by_seat)[:used]
         if not self._ground.single:
             self._wrap(drawn, within)
         if not branch.plain:
@@ -279,13 +282,11 @@ class _Table(NamedTuple):
 
     Args:
         counts: How many turns each seat has, int64 ``(seats,)``.
-        before: How many turns of the same seat lie before each turn, int64 ``(turns,)``.
         order: The turns, those of a seat together, in their order, int64 ``(turns,)``.
         begins: Where a seat's begin in there, int64 ``(seats,)``.
     """
 
-    counts: Indices
-    before: Indices
+    counts: Any
     order: Indices
     begins: Indices
 
@@ -293,15 +294,18 @@ class _Table(NamedTuple):
     def of(cls, turns: Indices, seats: int) -> _Table:
         order = np.argsort(turns.astype(np.uint16) if seats <= 1 << 16 else turns, kind="stable")  # 16 bits: by radix
         counts = np.bincount(turns, minlength=seats)
-        begins = np.cumsum(counts) - counts
-        before = np.empty(len(turns), np.int64)
-        before[order] = np.arange(len(turns)) - begins.take(turns.take(order))
-        return cls(counts, before, order, begins)
+        return cls(counts, order, np.cumsum(counts) - counts)
 
     def rows(self, seat: int) -> Indices:
         """Return the turns of a seat, in their order."""
         begin = self.begins[seat]
         return self.order[begin : begin + self.counts[seat]]
+
+    def ordered(self, by_seat: Indices) -> Indices:
+        """Return what is said of each turn, those of a seat together, in the order of the turns."""
+        ordered = np.empty_like(by_seat)
+        ordered[self.order] = by_seat
+        return ordered
 
 
 class _Span(NamedTuple):

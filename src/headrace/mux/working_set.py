@@ -44,9 +44,10 @@ class WorkingSet(Seating):
         super().__init__(rules, seats, chances, schedule, lengths)
         self._activations = 0
         self._out = bytearray(rules.count)  # streams that are not chosen any more
-        self._seated = np.zeros(rules.count, np.int64)
+        self._seated = [0] * rules.count  # how many seats each has
         self._barren = 0  # activations in a row that gave nothing
         self._speeds = np.zeros(seats)  # of the seats
+        self._sum: float | None = None  # of the speeds, while they stay
         self._picker: Picker | None = None
         self._opened = False
         self._weigh(0)
@@ -91,29 +92,32 @@ class WorkingSet(Seating):
     def _renew(self) -> None:
         """Go by other weights from here on; who has none any more leaves."""
         self._weigh(self.step)
-        self._picker = None
+        self._picker = self._sum = None
         gone = [seat for seat, stream in enumerate(self.stream.tolist()) if self._speed_of[stream] == 0 or stream < 0]
         self._speeds = self._speed_of.take(self.stream)
         for seat in gone:
             self._speeds[seat] = 0.0
         for seat in gone:
             self._unseat(seat)
-            self._grant(seat, self._seat(seat))
+            number = self._seat(seat)
+            self._sum = None
+            self._grant(seat, number)
         self.refilled += gone
 
     def leave(self, seat: int, given: int, ended: bool) -> bool:
         stream = int(self.stream[seat])
-        speed = self._speeds[seat]
+        speed = float(self._speeds[seat])
         self._unseat(seat)
         if ended and not given:
             self._note_barren(stream)
         else:
             self._barren = 0
-        self._grant(seat, self._seat(seat))
-        if self._speeds[seat] == speed:
-            return False
-        self._picker = None
-        return True
+        number = self._seat(seat)
+        changed = bool(self._speeds[seat] != speed)
+        if changed:
+            self._picker = self._sum = None
+        self._grant(seat, number)
+        return changed
 
     def _unseat(self, seat: int) -> None:
         stream = int(self.stream[seat])
@@ -166,7 +170,7 @@ class WorkingSet(Seating):
                 return stream
         left = self._odds * (np.frombuffer(self._out, np.uint8) == 0)
         if once:
-            left[self._seated > 0] = 0.0
+            left[np.array(self._seated) > 0] = 0.0
         return Picker(left).one(next(numbers)) if left.any() else None
 
     def _grant(self, seat: int, number: float) -> None:
@@ -175,13 +179,15 @@ class WorkingSet(Seating):
         if stream == NOBODY:
             return
         rules = self.rules
-        share = self._speeds[seat] / self._speeds.sum()
+        if self._sum is None:
+            self._sum = float(self._speeds.sum())
+        share = float(self._speeds[seat]) / self._sum
         self.life[seat] = min(lifetime(rules.dist, rules.rate, share, number), self.span(stream))
 
     def copy(self) -> Self:
         other = super().copy()
         other._out = bytearray(self._out)
-        other._seated = self._seated.copy()
+        other._seated = list(self._seated)
         other._speeds = self._speeds.copy()
         return other
 
@@ -210,9 +216,9 @@ class WorkingSet(Seating):
             if stream != NOBODY:
                 self._seated[stream] += 1
                 self._speeds[seat] = self._speed_of[stream]
-        if self.rules.mode != "with_replacement" and (self._seated > 1).any():
+        if self.rules.mode != "with_replacement" and max(self._seated) > 1:
             raise StateError(f"the state is damaged: in mode {self.rules.mode!r} no stream has two seats")
-        self._picker = None
+        self._picker = self._sum = None
 
 
 def _unpacked(text: Any, count: int) -> bytearray:
