@@ -128,7 +128,9 @@ class Planner:
         branch = self._branch
         epoch = branch.flow.epoch_of(self._epoch, int(self.seating.ordinal[seat]))
         inner = branch.inner[stream]
-        if isinstance(inner, Branch):
+        if not self._epoch and self._ground.single and branch.plain:
+            self._epochs[seat] = epoch  # as it is: there is room for it
+        elif isinstance(inner, Branch):
             self._inner[seat] = Planner(self._ground, inner, self._counts, epoch, state)
         else:
             self._epochs[seat] = self._ground.first_epoch(inner, epoch)

@@ -77,45 +77,57 @@ class Count:
         streams: How many there are.
     """
 
-    __slots__ = ("_counts", "_spans", "streams")
+    __slots__ = ("_activations", "_endings", "_evictions", "_longest", "_records", "_shortest", "streams")
 
     def __init__(self, streams: int) -> None:
-        self.streams = streams
-        self._counts = np.zeros((4, streams), np.int64)  # records, activations, evictions, endings
-        self._spans = np.full((2, streams), -1, np.int64)  # shortest and longest
+        self.streams = 0
+        self._records: Indices = np.zeros(0, np.int64)
+        self._activations: list[int] = []
+        self._evictions: list[int] = []
+        self._endings: list[int] = []
+        self._shortest: list[int] = []
+        self._longest: list[int] = []
+        self.reach(streams)
 
     def reach(self, streams: int) -> None:
         """Have room for so many streams, where their number is not known beforehand."""
+        more = streams - self.streams
+        if more <= 0:
+            return
         self.streams = streams
-        room = len(self._counts[0])
-        if streams > room:
-            more = ((0, 0), (0, max(streams - room, room)))
-            self._counts = np.pad(self._counts, more)
-            self._spans = np.pad(self._spans, more, constant_values=-1)
+        if streams > len(self._records):
+            self._records = np.pad(self._records, (0, max(streams, 2 * len(self._records)) - len(self._records)))
+        for counts in (self._activations, self._evictions, self._endings):
+            counts += [0] * more
+        for spans in (self._shortest, self._longest):
+            spans += [-1] * more
 
     def sat(self, stream: int) -> None:
         """Count an activation."""
-        self._counts[1, stream] += 1
+        self._activations[stream] += 1
 
     def gave(self, stream: int, records: int) -> None:
         """Count records of a stream."""
-        self._counts[0, stream] += records
+        self._records[stream] += records
 
     def gave_all(self, streams: Indices) -> None:
         """Count a record for each of some streams."""
-        self._counts[0] += np.bincount(streams, minlength=self.streams)
+        self._records += np.bincount(streams, minlength=self.streams)
 
     def left(self, stream: int, given: int, ended: bool) -> None:
         """Count that a stream has left its seat."""
-        self._counts[3 if ended else 2, stream] += 1
-        if ended:
-            shortest, longest = self._spans[:, stream]
-            self._spans[0, stream] = given if shortest < 0 else min(shortest, given)
-            self._spans[1, stream] = max(longest, given)
+        if not ended:
+            self._evictions[stream] += 1
+            return
+        self._endings[stream] += 1
+        shortest = self._shortest[stream]
+        self._shortest[stream] = given if shortest < 0 else min(shortest, given)
+        self._longest[stream] = max(self._longest[stream], given)
 
     def stats(self) -> Stats:
         """Return what was counted; a copy."""
-        return Stats(*self._counts[:, : self.streams].copy(), *self._spans[:, : self.streams].copy())
+        lists = (self._activations, self._evictions, self._endings, self._shortest, self._longest)
+        return Stats(self._records[: self.streams].copy(), *(np.array(one, np.int64) for one in lists))
 
 
 class Tally:
