@@ -5,21 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from operator import gt
-from typing import Any, NoReturn, Self
-
-from numpy.typing import NDArray
+from typing import Any, Self
 
 from headrace.core import collate
 from headrace.core.arguments import whole
-from headrace.core.errors import ArgumentError, ColumnError, KindError, SchemaError, StateError
+from headrace.core.errors import ArgumentError, ColumnError, KindError
 from headrace.core.flow import Cursor, Flow, State
 from headrace.core.naming import check_name
-from headrace.core.state import read_list, read_whole
-from headrace.stages.held import Held
 from headrace.stages.pack_records import Sequences, check_packed
-from headrace.stages.pack_rows import Bin
 from headrace.stages.pack_split import SplitCursor
+from headrace.stages.pack_whole import WholeCursor
 from headrace.stages.packing import Packing
 from headrace.stages.stage import Stage, dealt
 
@@ -109,9 +104,12 @@ class Pack(Stage):
         return cls(upstream, names, lengths, strategy, whole(open_bins, "open_bins", 1), pad)
 
     def start(self, state: State | None = None, epoch: int = 0) -> Cursor:
+        words = self.words()
+        sequences = Sequences(self.columns, self.pad, words)
         if self.strategy == "concat_split":
-            return SplitCursor(self.upstream, self.words(), self._sequences(), self.lengths[0], state, epoch)
-        return PackCursor(self, self._sequences(), state, epoch)
+            return SplitCursor(self.upstream, words, sequences, self.lengths[0], state, epoch)
+        packing = Packing(self.lengths, self.strategy, self.open_bins)
+        return WholeCursor(self.upstream, words, sequences, packing, state, epoch)
 
     def length(self) -> None:
         return None
@@ -134,122 +132,6 @@ class Pack(Stage):
         bins = "" if self.strategy == "concat_split" else f", open_bins={self.open_bins}"
         return f"pack({length}, strategy={self.strategy!r}{bins}{more})"
 
-    def _sequences(self) -> Sequences:
-        return Sequences(self.columns, self.pad, self.words())
-
-
-class PackCursor:
-    """A place in a packing: which items lie in the bins that are open, by their numbers upstream.
-
-    Sequences are copied into their bin as they come, and not held themselves; resuming reads them again.
-    """
-
-    __slots__ = ("_bins", "_closed", "_flow", "_held", "_lengths", "_packing", "_sequences")
-
-    def __init__(self, flow: Pack, sequences: Sequences, state: State | None, epoch: int) -> None:
-        self._flow = flow
-        self._sequences = sequences
-        self._lengths = flow.lengths
-        self._bins: dict[int, Bin] = {}
-        self._closed = False
-        opened = [] if state is None else _opened(state, flow.open_bins)
-        numbers = [number for _, within in opened for number in within]
-        self._held = Held(flow.upstream, epoch, flow.words(), state, numbers)
-        finished = 0 if state is None else read_whole(state, "finished")
-        self._packing = Packing(flow.lengths, flow.strategy, flow.open_bins, finished)
-        try:
-            for since, within in opened:
-                self._fill_again(since, within)
-        except BaseException:
-            self.close()
-            raise
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Any:
-        if self._closed:
-            raise StopIteration
-        held = self._held
-        if (late := self._packing.overdue()) is not None:
-            return self._finish(late)
-        while True:
-            try:
-                number = held.draw()
-            except StopIteration:
-                oldest = self._packing.oldest()
-                if oldest is None:
-                    raise
-                return self._finish(self._packing.close(oldest))
-            sequences, sizes = self._read(number)
-            if not any(sizes):
-                del held.items[number]
-                continue
-            place, closed = self._packing.put(number, sizes)
-            if place == number:
-                self._bins[place] = Bin(self._lengths)
-            self._bins[place].add(number, sequences)
-            held.items[number] = None  # it is in its bin
-            if closed is not None:
-                return self._finish(closed)
-
-    def _read(self, number: int) -> tuple[list[NDArray[Any]], tuple[int, ...]]:
-        """Return the sequences of an item that is held, and their lengths; one that cannot be packed is let go of."""
-        try:
-            sequences = self._sequences.of(self._held.items[number], number)
-            sizes = tuple(map(len, sequences))
-            if len(sizes) > len(self._lengths):  # the first record says how many columns there are
-                self._lengths = self._flow.lengths * len(sizes)
-                self._packing = self._packing.of_lengths(self._lengths)
-            if any(map(gt, sizes, self._lengths)):
-                self._refuse(number, sizes)
-        except BaseException:
-            del self._held.items[number]
-            raise
-        return sequences, sizes
-
-    def _refuse(self, number: int, sizes: tuple[int, ...]) -> NoReturn:
-        names = self._sequences.names
-        name, size, length = next(one for one in zip(names, sizes, self._lengths, strict=True) if one[1] > one[2])
-        raise SchemaError(
-            f"item {number} of what {self._flow.words()} was given has {size} rows in column {name!r}, and a bin has "
-            f"{length}: shorten it by a map before, give a larger length, or cut it: strategy='concat_split'"
-        )
-
-    def _finish(self, place: int) -> Any:
-        """Hand out a bin that is closed."""
-        done = self._bins.pop(place)
-        for number in done.numbers:
-            del self._held.items[number]
-        return self._sequences.packed(done.finish(self._sequences.fillers))
-
-    def _fill_again(self, since: int, numbers: list[int]) -> None:
-        """Fill a bin with items that were read again."""
-        again: Bin | None = None
-        for number in numbers:
-            sequences, sizes = self._read(number)
-            again = Bin(self._lengths) if again is None else again
-            if any(map(gt, sizes, again.rooms())):
-                raise StateError(
-                    f"item {number} of what {self._flow.words()} was given does not fit into the bin that it was in: "
-                    "it is not what it was when the state was saved"
-                )
-            again.add(number, sequences)
-            self._held.items[number] = None
-        assert again is not None  # no bin is empty
-        self._bins[numbers[0]] = again
-        self._packing.open(numbers[0], again.rooms(), since)
-
-    def state(self) -> State:
-        bins = [[self._packing.since(place), *one.numbers] for place, one in self._bins.items()]
-        return {**self._held.state(), "finished": self._packing.finished, "bins": bins}
-
-    def close(self) -> None:
-        self._closed = True
-        for one in self._bins.values():
-            one.drop()
-        self._held.close()
-
 
 def _columns(length: Any, columns: Any) -> tuple[tuple[str, ...] | None, tuple[int, ...]]:
     """Return the names of the columns to pack, None for all, and the rows that a bin has of each."""
@@ -269,24 +151,3 @@ def _columns(length: Any, columns: Any) -> tuple[tuple[str, ...] | None, tuple[i
         for name, one in zip(names, own, strict=True)
     ]
     return names, tuple(lengths)
-
-
-def _opened(state: State, most: int) -> list[tuple[int, list[int]]]:
-    """Return the bins that a state says were open: how many were finished before each, and the items in it.
-
-    Raises:
-        StateError: There cannot have been such.
-    """
-    bins, finished = read_list(state, "bins"), read_whole(state, "finished")
-    opened: list[tuple[int, list[int]]] = []
-    for one in bins:
-        if not isinstance(one, list) or len(one) < 2 or not all(type(number) is int for number in one):
-            raise StateError(f"the state is damaged: a bin is a list of two numbers or more, got {one!r:.200}")
-        since, *numbers = one
-        opened.append((since, numbers))
-    sinces = [since for since, _ in opened]
-    firsts = [numbers[0] for _, numbers in opened]
-    rising = all(numbers == sorted(numbers) for numbers in ([0, *sinces, finished], firsts, *(n for _, n in opened)))
-    if len(opened) > most or not rising:
-        raise StateError(f"the state is damaged: there cannot have been these bins open: {bins!r:.200}")
-    return opened

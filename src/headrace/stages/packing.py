@@ -160,7 +160,6 @@ class Packing:
         lengths: Rows of a bin, column by column.
         strategy: ``best_fit`` or ``first_fit``.
         open_bins: How many may be open at a time.
-        finished: Bins that were finished before.
 
     >>> packing = Packing((10,), "best_fit", open_bins=2)
     >>> [packing.put(number, (size,)) for number, size in enumerate([6, 7, 3, 9, 10, 4])]
@@ -169,11 +168,11 @@ class Packing:
     3
     """
 
-    def __init__(self, lengths: Sizes, strategy: str, open_bins: int, finished: int = 0) -> None:
-        self.finished = finished
-        self._lengths = lengths
+    def __init__(self, lengths: Sizes, strategy: str, open_bins: int) -> None:
+        self.lengths = lengths
+        self.open_bins = open_bins
+        self.finished = 0  # bins that were
         self._strategy = strategy
-        self._most = open_bins
         self._finder: Finder = BestFit(lengths) if strategy == "best_fit" else FirstFit(lengths, open_bins)
         self._rooms: dict[int, Sizes] = {}  # what is left in the open bins, oldest first
         self._since: dict[int, int] = {}  # bins that were finished before each was opened
@@ -181,7 +180,9 @@ class Packing:
 
     def of_lengths(self, lengths: Sizes) -> Packing:
         """Return the same of bins of other columns, none being open."""
-        return Packing(lengths, self._strategy, self._most, self.finished)
+        other = Packing(lengths, self._strategy, self.open_bins)
+        other.finished = self.finished
+        return other
 
     def oldest(self) -> int | None:
         """Return the bin that was opened first of those that are open; None where there is none."""
@@ -196,7 +197,7 @@ class Packing:
         if self.finished < self._due or not self._rooms:
             return None
         number = next(iter(self._rooms))
-        self._due = self._since[number] + _PATIENCE * self._most
+        self._due = self._since[number] + _PATIENCE * self.open_bins
         return self.close(number) if self.finished >= self._due else None
 
     def put(self, number: int, sizes: Sizes) -> tuple[int, int | None]:
@@ -210,11 +211,11 @@ class Packing:
             self._rooms[bin_of] = rooms
             self._finder.change(bin_of, before, rooms)
             return bin_of, None
-        rooms = tuple(map(sub, self._lengths, sizes))
+        rooms = tuple(map(sub, self.lengths, sizes))
         if 0 in rooms:
             self.finished += 1
             return number, number  # it takes no place among the open ones
-        closed = self.close(self._finder.fullest()) if len(self._rooms) == self._most else None
+        closed = self.close(self._finder.fullest()) if len(self._rooms) == self.open_bins else None
         self.open(number, rooms, self.finished)
         return number, closed
 
