@@ -80,22 +80,24 @@ class Held:
         """
         number = self.read
         if number >= self.due:
-            self._keep_place()
+            self._keep_place(number)
         self.items[number] = next(self.cursor)
         self.read = number + 1
         return number
 
-    def _keep_place(self) -> None:
+    def _keep_place(self, number: int) -> None:
+        places, held = self._places, len(self.items)
+        if not places or places[-1][0] < number:
+            places.append((number, self.cursor.state()))
         self._forget()
-        if not self._places or self._places[-1][0] < self.read:
-            self._places.append((self.read, self.cursor.state()))
-        self.due = self.read + max(_LEAST_GAP, len(self.items))
+        self.due = number + (held if held > _LEAST_GAP else _LEAST_GAP)
 
     def _forget(self) -> None:
         """Drop the places that no item needs: each needs the last one before it."""
         places = self._places
         oldest = next(iter(self.items), self.read)
-        del places[: max(0, bisect_right(places, oldest, key=_number) - 1)]
+        while len(places) > 1 and places[1][0] <= oldest:
+            del places[0]
         if len(places) > self._thin_at:
             needed = {bisect_right(places, number, key=_number) - 1 for number in self.items}
             self._places = [places[at] for at in sorted(needed | {len(places) - 1})]

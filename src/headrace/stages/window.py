@@ -64,17 +64,16 @@ class WindowCursor:
     next item from upstream is put behind.
     """
 
-    __slots__ = ("_closed", "_draws", "_ended", "_generators", "_held", "_last", "_size", "_slots")
+    __slots__ = ("_closed", "_draws", "_generators", "_held", "_last", "_size", "_slots")
 
     def __init__(self, held: Held, flow: WindowShuffle, epoch: int, slots: list[int]) -> None:
         self._held = held
         self._size = flow.size
-        self._last = flow.size - 1
+        self._last = flow.size - 1  # so many items are held when another is to be read; -1 where none is left
         self._slots = list(slots)  # numbers upstream
         # The epoch is hashed into the key: endless repeats that nest make it wider than a word of the counter.
         self._generators = seeds.KeyedGenerator(flow.seed, "stream.window_shuffle", flow.place, epoch)
         self._draws: list[float] = []  # what is left of a block, the next one last
-        self._ended = False
         self._closed = False
 
     def __iter__(self) -> Self:
@@ -84,16 +83,16 @@ class WindowCursor:
         slots, held = self._slots, self._held
         count = len(slots)
         number = held.read
-        if count == self._last and number < held.due and not self._ended:  # as in most steps: `held.draw` takes longer
+        if count == self._last and number < held.due:  # as in most steps: `held.draw` takes longer
             try:
                 held.items[number] = next(held.cursor)
             except StopIteration:
-                self._ended = True
+                self._last = -1
             else:
                 held.read = number + 1
                 slots.append(number)
                 count += 1
-        elif count <= self._last and not self._ended:
+        elif count <= self._last:
             count = self._fill()
         if not count or self._closed:
             raise StopIteration
@@ -111,7 +110,7 @@ class WindowCursor:
             for _ in range(self._size - len(slots)):
                 slots.append(draw())
         except StopIteration:
-            self._ended = True
+            self._last = -1
         return len(slots)
 
     def _draw(self, number: int) -> float:
@@ -126,5 +125,6 @@ class WindowCursor:
         return {**self._held.state(), "slots": list(self._slots)}
 
     def close(self) -> None:
-        self._closed = self._ended = True
+        self._closed = True
+        self._last = -1
         self._held.close()
