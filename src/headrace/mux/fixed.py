@@ -8,7 +8,9 @@ import numpy as np
 
 from headrace.core.errors import OrderError
 from headrace.core.flow import State
+from headrace.core.quotas import TurnsTable
 from headrace.core.quotas import turns as turns_of
+from headrace.core.shares import ShareTree
 from headrace.core.source import Indices
 from headrace.core.state import read_list
 from headrace.mux.chances import Chances
@@ -104,20 +106,23 @@ class Quotas(Fixed):
         self._whole = np.zeros(seats, bool)  # which have been given in full
         self._barren = np.zeros(seats, np.int64)
         self._over = False
-        self._weights: tuple[float, ...] | None = None
+        self._table: TurnsTable | ShareTree | None = None
+        self._weighed = np.zeros(seats, bool)  # which are drawn from
         self._since = 0
 
     def turns(self, many: int) -> Indices:
         if not self._opened:
             self.open()
-        if self._weights is None or self.step >= self._until:
-            self._weights = tuple(self.schedule.at(self.step).tolist())
+        if self._table is None or self.step >= self._until:
+            weights = self.schedule.at(self.step)
+            self._weighed = weights > 0
+            self._table = turns_of(tuple(weights.tolist()))
             self._since, self._until = self.schedule.since(self.step), self.schedule.until(self.step)
         if self._over or self._complete():
             return self._end()
         first = self.step - self._since
         positions = np.arange(first, first + min(many, self._until - self.step))
-        seats = turns_of(self._weights).at(positions)[0]
+        seats = self._table.at(positions)[0]
         vacant = self.stream.take(seats) == NOBODY
         if not vacant.any():
             return seats
@@ -128,13 +133,12 @@ class Quotas(Fixed):
         """Say whether all streams that are drawn from have been given in full."""
         if self.rules.stop == "first" or not self._whole.any():
             return False
-        return bool(self._whole[np.array(self._weights) > 0].all())
+        return bool(self._whole[self._weighed].all())
 
     def _end(self) -> Indices:
         self._over = True
         if not self.step:
-            weighed = np.array(self._weights) > 0
-            if (self.stream[weighed] == NOBODY).all():
+            if (self.stream[self._weighed] == NOBODY).all():
                 raise self.nothing()
         return np.empty(0, np.int64)
 
@@ -149,7 +153,7 @@ class Quotas(Fixed):
             self._note_barren(seat)
         if self.stream[seat] != NOBODY:
             self.again(seat, seat)
-        return self._weights is None or self._complete() or not given
+        return self._table is None or self._complete() or not given
 
     def _note_barren(self, seat: int) -> None:
         self._barren[seat] += 1

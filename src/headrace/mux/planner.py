@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from copy import copy
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
@@ -159,47 +160,48 @@ class Planner:
         left to the next call.
         """
         seating, branch = self.seating, self._branch
-        table = _Table.of(turns, len(self._given))
+        table = _Table.of(turns)
+        given = self._given.take(table.seats)
         # What follows is by seat, as the table has it; it is put into the order of the turns at the end.
-        streams = np.repeat(seating.stream, table.counts)
-        epochs = np.repeat(self._epochs, table.counts)
-        places = np.arange(len(turns)) + np.repeat(self._given - table.begins, table.counts)
-        left = seating.life - self._given
+        streams = np.repeat(seating.stream.take(table.seats), table.counts)
+        epochs = np.repeat(self._epochs.take(table.seats), table.counts)
+        places = np.arange(len(turns)) + np.repeat(given - table.begins, table.counts)
+        left = seating.life.take(table.seats) - given
         due = []  # turns at which somebody gives his last record
-        for seat in np.flatnonzero((table.counts >= left) & (table.counts > 0)).tolist():
-            served = int(left[seat])
-            due.append((int(table.order[table.begins[seat] + served - 1]), seat, served))
+        for row in np.flatnonzero(table.counts >= left).tolist():
+            served = int(left[row])
+            due.append((int(table.order[table.begins[row] + served - 1]), row, served))
         heapq.heapify(due)
         since: dict[int, int] = {}  # turns of a seat before the stream that sits there now
         spans: list[_Span] = []
         step, used = seating.step, len(turns)
         while due:
-            at, seat, served = heapq.heappop(due)
+            at, row, served = heapq.heappop(due)
+            seat, begin, end = table.row(row)
             if first + at + 1 == len(drawn[0]):
                 self._leaving.append(seat)
                 break
-            begun = since.get(seat, 0)
+            begun = since.get(row, 0)
             inner = self._inner[seat]
             if inner is not None:
-                spans.append(_Span(inner, table.rows(seat)[begun:served]))
+                spans.append(_Span(inner, table.order[begin + begun : begin + served]))
             seating.gave(step + at + 1 - seating.step)
             changed = self._leave(seat, int(self._given[seat]) + served - begun, first + at + 1, events)
-            since[seat] = served
+            since[row] = served
             if changed:
                 used = at + 1
                 break
-            begin = int(table.begins[seat])
-            behind, end = begin + served, begin + int(table.counts[seat])
+            behind = begin + served
             streams[behind:end], epochs[behind:end] = seating.stream[seat], self._epochs[seat]
             places[behind:end] = np.arange(end - behind)
             life = int(seating.life[seat])
             if end - behind >= life:
-                heapq.heappush(due, (int(table.order[behind + life - 1]), seat, served + life))
+                heapq.heappush(due, (int(table.order[behind + life - 1]), row, served + life))
         seating.gave(step + used - seating.step)
-        counts = table.counts if used == len(turns) else np.bincount(turns[:used], minlength=len(self._given))
-        self._given += counts
-        for seat, served in since.items():
-            self._given[seat] -= served
+        counts = table.counts if used == len(turns) else table.cut(used)
+        self._given[table.seats] += counts
+        for row, served in since.items():
+            self._given[table.seats[row]] -= served
         within = slice(first, first + used)
         streams += branch.first
         for column, by_seat in zip(drawn, (streams, places, epochs), strict=True):
@@ -207,9 +209,10 @@ class Planner:
         if not self._ground.single:
             self._wrap(drawn, within)
         if not branch.plain:
-            for seat in np.flatnonzero(counts).tolist():
+            for row in np.flatnonzero(counts).tolist():
+                seat, begin, _ = table.row(row)
                 inner = self._inner[seat]
-                rows = table.rows(seat)[since.get(seat, 0) : counts[seat]]
+                rows = table.order[begin + since.get(row, 0) : begin + int(counts[row])]
                 if inner is not None and len(rows):
                     spans.append(_Span(inner, rows))
             for span in spans:
@@ -279,29 +282,39 @@ class Planner:
         return self._branch
 
 
-class _Table(NamedTuple):
-    """Turns by their seats.
+@dataclass(frozen=True, eq=False, slots=True)
+class _Table:
+    """Turns by their seats; a row for each seat that has some.
 
     Args:
-        counts: How many turns each seat has, int64 ``(seats,)``.
+        seats: The seats, int64 ``(rows,)``.
+        counts: How many turns each has, int64 ``(rows,)``.
         order: The turns, those of a seat together, in their order, int64 ``(turns,)``.
-        begins: Where a seat's begin in there, int64 ``(seats,)``.
+        begins: Where a seat's begin in there, int64 ``(rows,)``.
     """
 
-    counts: Any
+    seats: Indices
+    counts: Indices
     order: Indices
     begins: Indices
 
     @classmethod
-    def of(cls, turns: Indices, seats: int) -> _Table:
-        order = np.argsort(turns.astype(np.uint16) if seats <= 1 << 16 else turns, kind="stable")  # 16 bits: by radix
-        counts = np.bincount(turns, minlength=seats)
-        return cls(counts, order, np.cumsum(counts) - counts)
+    def of(cls, turns: Indices) -> _Table:
+        short = turns.astype(np.uint16) if turns.max() < 1 << 16 else turns  # 16 bits are sorted by radix
+        order = np.argsort(short, kind="stable")
+        by_seat = turns.take(order)
+        begins = np.concatenate([[0], np.flatnonzero(by_seat[1:] != by_seat[:-1]) + 1])
+        return cls(by_seat.take(begins), np.diff(begins, append=len(turns)), order, begins)
 
-    def rows(self, seat: int) -> Indices:
-        """Return the turns of a seat, in their order."""
-        begin = self.begins[seat]
-        return self.order[begin : begin + self.counts[seat]]
+    def row(self, row: int) -> tuple[int, int, int]:
+        """Return the seat of a row, and where its turns begin and end."""
+        begin = int(self.begins[row])
+        return int(self.seats[row]), begin, begin + int(self.counts[row])
+
+    def cut(self, turns: int) -> Indices:
+        """Return how many of the first turns each seat has, int64 ``(rows,)``."""
+        rows = np.repeat(np.arange(len(self.seats)), self.counts)
+        return np.bincount(rows[self.order < turns], minlength=len(self.seats))
 
     def ordered(self, by_seat: Indices) -> Indices:
         """Return what is said of each turn, those of a seat together, in the order of the turns."""
