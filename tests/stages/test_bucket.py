@@ -271,6 +271,8 @@ def test_a_column_that_is_not_there_or_has_no_length_is_named_with_the_item() ->
         list(Bucket.of(rows, "n", [3], 2).start())
     with pytest.raises(ColumnError, match="no column '2'; there are '0', '1'"):
         list(Bucket.of(Iterate.of([(1, 2)]), "2", [3], 2).start())
+    with pytest.raises(ColumnError, match="no column '01'; there are '0', '1'"):
+        list(Bucket.of(Iterate.of([([], [])]), "01", [3], 2).start())
     with pytest.raises(ColumnError, match="no column 'text'; there are 'value'"):
         list(Bucket.of(Iterate.of([[1, 2]]), "text", [3], 2).start())
 

@@ -25,7 +25,8 @@ from headrace.stages.stage import Stage, dealt
 class Bucket(Stage):
     """Batches of items whose lengths lie in one bucket, each handed out as soon as it is full.
 
-    Items of one bucket stay in their order. At the end what is left in the buckets comes in the order of their bounds.
+    Items of one bucket stay in their order, and are stacked as ``Batched`` stacks them: the batch is a copy. At the end
+    what is left in the buckets comes in the order of their bounds.
 
     Args:
         upstream: Where items come from.
@@ -152,36 +153,38 @@ class BucketCursor:
         if self._full is not None:
             bucket, self._full = self._full, None
             return self._batch(self._taken(bucket))
-        draw, put = self._held.draw, self._put
         try:
-            while not (full := put(draw())):
-                pass
+            full = self._filled()
         except StopIteration:
             full = self._left()
             if not full:
                 raise
         return self._batch(full)
 
-    def _put(self, number: int) -> list[int]:
-        """Put an item into its bucket; return the items of a batch, where that makes one."""
-        items = self._held.items
-        try:
-            length = self._measure(number, items[number])
-        except BaseException:
-            del items[number]  # whoever goes on, goes on with the next one
-            raise
-        limits = self._limits
-        bucket = bisect_left(limits.boundaries, length)
-        waiting = self._buckets[bucket]
-        if length > self._longest[bucket]:
-            self._longest[bucket] = length
-        longest = self._longest[bucket]
-        waiting.append(number)
-        size = len(waiting)
-        # `limits.is_over` for one more, written out: it is asked of each item
-        if size < limits.sizes[bucket] and (size + 1) * longest <= limits.tokens:
-            return []
-        if size == 1 or not limits.is_over(bucket, size, longest):
+    def _filled(self) -> list[int]:
+        """Draw items into their buckets until one of these is full; return the items of that batch."""
+        held, items, measure_of = self._held, self._held.items, self._measure
+        buckets, longest, limits = self._buckets, self._longest, self._limits
+        while True:
+            number = held.draw()
+            try:
+                length = measure_of(number, items[number])
+            except BaseException:
+                del items[number]  # whoever goes on, goes on with the next one
+                raise
+            bucket = bisect_left(limits.boundaries, length)
+            waiting = buckets[bucket]
+            waiting.append(number)
+            if length > longest[bucket]:
+                longest[bucket] = length
+            more = len(waiting) + 1
+            if more > limits.sizes[bucket] or more * longest[bucket] > limits.tokens:  # `is_over`, asked of each item
+                return self._without_room(bucket, number, length)
+
+    def _without_room(self, bucket: int, number: int, length: float) -> list[int]:
+        """Take a batch from a bucket that no other item fits into; its last one stays if it does not fit itself."""
+        waiting, limits = self._buckets[bucket], self._limits
+        if len(waiting) == 1 or not limits.is_over(bucket, len(waiting), self._longest[bucket]):
             return self._taken(bucket)
         waiting.pop()
         full = self._taken(bucket)

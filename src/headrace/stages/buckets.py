@@ -133,8 +133,16 @@ def measure(by: str | Callable[[Any], Any], words: str, least: float = -math.inf
         least: What the function must say at least.
     """
 
+    place = int(by) if isinstance(by, str) and by.isdecimal() and str(int(by)) == by else -1
+
     def rows(number: int, item: Any) -> float:
-        column = item[by] if type(item) is dict and by in item else _column(number, item)
+        kind = type(item)
+        if kind is dict and by in item:  # the rest goes the long way
+            column = item[by]
+        elif kind is tuple and 0 <= place < len(item):
+            column = item[place]
+        else:
+            column = _column(number, item)
         try:
             return len(column)
         except TypeError:
