@@ -104,6 +104,12 @@ class WorkingSet(Seating):
             self._grant(seat, number)
         self.refilled += gone
 
+    def weights_set(self) -> None:
+        if self._opened:
+            super().weights_set()
+        else:
+            self._weigh(self.step)  # nobody sits yet: all begin by these, as in a run that is resumed here
+
     def leave(self, seat: int, given: int, ended: bool) -> bool:
         stream = int(self.stream[seat])
         speed = float(self._speeds[seat])
