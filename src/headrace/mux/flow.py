@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from headrace.core.callables import code_of
-from headrace.core.failures import OnError
+from headrace.core.failures import OnError, leaves_out
 from headrace.core.flow import Cursor, Flow, State
 from headrace.core.ledger import Ledger
 from headrace.mux.chances import Chances
@@ -126,7 +126,9 @@ class MuxFlow:
         return None
 
     def _total(self) -> int | None:
-        """Return how many items all streams have together, where that is known."""
+        """Return how many items all streams have together, where that is known: not where some may be left out."""
+        if leaves_out(self.on_error):
+            return None
         lengths = [flow.length() for flow in self.upstreams]
         known = [length for length in lengths if length is not None]
         return sum(known) if len(known) == len(lengths) else None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from headrace.core.failures import leaves_out
 from headrace.core.schedule import Mixture
 from headrace.mux.chances import Chances
 from headrace.mux.fixed import Quotas, Shuffled
@@ -150,7 +151,7 @@ class QuotaMux(MuxFlow):
     @cached_property
     def _length(self) -> int | None:
         known = [flow.length() for flow in self.upstreams]
-        if isinstance(self.weights, Curriculum):
+        if isinstance(self.weights, Curriculum) or leaves_out(self.on_error):
             return None
         if any(one is None and not is_endless(flow) for one, flow in zip(known, self.upstreams)):
             return None
