@@ -51,6 +51,11 @@ class Branch:
         return all(isinstance(one, int) for one in self.inner)
 
     @cached_property
+    def numbers(self) -> Indices:
+        """The number of the first Dataset below each stream: int64 ``(streams,)``."""
+        return np.array([one if isinstance(one, int) else one.first for one in self.inner], np.int64)
+
+    @cached_property
     def streams(self) -> Indices:
         """Which stream each Dataset below belongs to, from the first on: int64 ``(datasets,)``."""
         sizes = [1 if isinstance(one, int) else len(one.streams) for one in self.inner]
@@ -144,9 +149,9 @@ class Ground:
         return merged(parts, places)
 
     def place(self, number: int, epoch: int, given: int) -> State:
-        """Return the place in a Dataset as its own state says it."""
-        rounds, step = divmod(given, max(int(self.lengths[number]), 1))
-        state: State = {"epoch": epoch + rounds, "base": 0, "step": step, "size": 1, "count": 1}
+        """Return the place in a Dataset as its own state says it: behind an epoch's last record, not before the next."""
+        rounds, step = divmod(given - 1, int(self.lengths[number]))
+        state: State = {"epoch": epoch + rounds, "base": 0, "step": step + 1, "size": 1, "count": 1}
         stamps = files(self.crossings[number].node)
         return {**state, "files": stamps} if stamps else state
 
@@ -215,6 +220,7 @@ def _is_plain(crossing: Crossing) -> bool:
         and crossing.lane == (0, 1)
         and not crossing.node.batched
         and crossing.topology.count == 1
+        and (crossing.epochs is not None or crossing.node.length != 0)
         and not has_policies(crossing.node)
     )
 

@@ -203,8 +203,8 @@ class Planner:
         for row, served in since.items():
             self._given[table.seats[row]] -= served
         within = slice(first, first + used)
-        streams += branch.first
-        for column, by_seat in zip(drawn, (streams, places, epochs), strict=True):
+        numbers = branch.numbers.take(streams)
+        for column, by_seat in zip(drawn, (numbers, places, epochs), strict=True):
             column[within] = table.ordered(by_seat)[:used]
         if not self._ground.single:
             self._wrap(drawn, within)
@@ -245,10 +245,12 @@ class Planner:
         for seat, stream in enumerate(seating.stream.tolist()):
             inner = self._inner[seat]
             at: State | None = None
-            if seat not in self._leaving and inner is not None:
+            if seat in self._leaving or not given[seat]:
+                pass  # over, or not begun
+            elif inner is not None:
                 at = inner.state()
-            elif seat not in self._leaving and given[seat]:
-                at = self._ground.place(self._branch.first + stream, int(self._epochs[seat]), given[seat])
+            else:
+                at = self._ground.place(int(self._branch.numbers[stream]), int(self._epochs[seat]), given[seat])
             entry = seating.entry(seat, given[seat], at)
             if entry is not None:
                 entries.append(entry)
@@ -265,15 +267,15 @@ class Planner:
             self._sit(seat, 0, [], place)
             self._given[seat] = given
             if stream != NOBODY and given and self._inner[seat] is None and place is not None:
-                self._ground.check(self._branch.first + stream, place)
+                self._ground.check(int(self._branch.numbers[stream]), place)
             if stream != NOBODY and given and given >= self.seating.life[seat]:
                 self._leaving.append(seat)
 
     def walk(self) -> Iterator[Planner]:
-        """Give this place and those in the muxes below that are active."""
+        """Give this place and those in the muxes below that have begun, and are not over."""
         yield self
-        for inner in self._inner:
-            if inner is not None:
+        for seat, inner in enumerate(self._inner):
+            if inner is not None and inner.seating.step and seat not in self._leaving:
                 yield from inner.walk()
 
     @property
