@@ -234,11 +234,12 @@ class MuxCursor:
             if stream != NOBODY:
                 self._tell(seat, stream, self._given(seat))
 
-    def set_weights(self, weights: Any) -> None:
+    def set_weights(self, weights: Any) -> bool:
         self._gave()
         self._seating.schedule.set(self._seating.step, weights)
         self._seating.weights_set()
         self._turns = iter(())
+        return True
 
     def close(self) -> None:
         if self._closed:

@@ -149,7 +149,7 @@ class Ground:
         return merged(parts, places)
 
     def place(self, number: int, epoch: int, given: int) -> State:
-        """Return the place in a Dataset as its own state says it: behind an epoch's last record, not before the next."""
+        """Return the place in a Dataset as its own state says it: behind an epoch's last record, not in the next."""
         rounds, step = divmod(given - 1, int(self.lengths[number]))
         state: State = {"epoch": epoch + rounds, "base": 0, "step": step + 1, "size": 1, "count": 1}
         stamps = files(self.crossings[number].node)

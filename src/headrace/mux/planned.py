@@ -7,8 +7,9 @@ from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+
 from headrace.core import columns as column_of
-from headrace.core.errors import OrderError, RecordError
 from headrace.core.flow import State
 from headrace.core.meter import Clock
 from headrace.core.records import Columns, Records, Rows
@@ -123,20 +124,21 @@ class PlannedCursor:
 
     def _explained(self, error: Exception, unit: int) -> Exception:
         """Return an error of some records with the stream that it is of, where one of them alone has it."""
-        failing = Failing(self._flow, self._flow.shown)
+        numbers: Indices = np.empty(0, np.int64)
         try:
             for _ in range(unit):
-                plan = self._planner.plan(1)
-                numbers = plan.drawn[0]
+                numbers = numbers[:0]  # what fails before there are some is no stream's
+                drawn = self._planner.plan(1).drawn
+                numbers = drawn[0]
                 if len(numbers):
-                    self._ground.read(plan.drawn, self._context, False)
+                    self._ground.read(drawn, self._context, False)
         except Exception as found:
-            if isinstance(found, OrderError) and not isinstance(found, RecordError):
-                error = found
-            else:
+            error = found
+            if len(numbers):
                 stream = int(self._ground.root.streams[int(numbers[0])])
-                error = failing.named(stream, found)
-                error.__cause__ = found.__cause__ or found
+                error = Failing(self._flow, self._flow.shown).named(stream, found)
+                if error is not found:
+                    error.__cause__ = found.__cause__ or found
         self._rewind()
         return error
 
@@ -214,20 +216,15 @@ class PlannedCursor:
             self._happened += 1
         self._told = at
 
-    def set_weights(self, branch: Branch, weights: Any) -> None:
-        """Have a mux go by other weights from the next record on.
-
-        Raises:
-            OrderError: It is not active.
-        """
+    def set_weights(self, branch: Branch, weights: Any) -> bool:
+        """Have a mux go by other weights from the next record on; says whether it is active."""
         self._rewind()
         active = [place.seating for place in self._planner.walk() if place.branch is branch]
-        if not active:
-            raise OrderError(f"{branch.flow.words()} is not active here, so its weights cannot be set now")
         for seating in active:
             seating.schedule.set(seating.step, weights)
             seating.weights_set()
         self._keep()
+        return bool(active)
 
 
 class _Run:
@@ -245,8 +242,8 @@ class _Run:
     def tell(self) -> None:
         self._cursor.tell()
 
-    def set_weights(self, weights: Any) -> None:
-        self._cursor.set_weights(self.branch, weights)
+    def set_weights(self, weights: Any) -> bool:
+        return self._cursor.set_weights(self.branch, weights)
 
 
 def _branches(branch: Branch) -> Iterator[Branch]:

@@ -21,8 +21,8 @@ class Running(Protocol):
         """Add to the tally what is not in there yet."""
         ...
 
-    def set_weights(self, weights: Any) -> None:
-        """Go by other weights from here on."""
+    def set_weights(self, weights: Any) -> bool:
+        """Go by other weights from here on; says whether the mux is active in the run."""
         ...
 
 
@@ -160,15 +160,13 @@ class Tally:
         Raises:
             OrderError: None goes on in this process.
         """
-        running = list(self.running)
-        if not running:
+        active = [run.set_weights(weights) for run in list(self.running)]
+        if not any(active):
             raise OrderError(
                 f"set_weights changes an iteration of {words} that is running in this process, and none is: begin one "
                 "first, or make the mux with these weights; one that runs in a background() cannot be reached: give it "
                 "weights that are a function of the step"
             )
-        for run in running:
-            run.set_weights(weights)
 
     def __deepcopy__(self, memo: Any) -> Tally:
         return Tally(self._streams)
