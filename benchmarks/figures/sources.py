@@ -1,8 +1,8 @@
 """Many sources against few: time for each record from 10,000 of them by that from 10, in turns.
 
-Sources are slices of one Dataset, or generators that go through the same records, all of equal weight. ``draws``: the
-records are their own numbers, so nothing is read; ``reads``: rows of the workload *table*, copied into batches. The
-first batches, in which streams are opened, are not timed.
+Sources are slices of one Dataset, or generators, all of equal weight. ``draws``: records are their own numbers, so that
+nothing is read; ``reads``: rows of the workload *table*, copied into batches. The first batches, in which streams are
+opened, are not timed, and no source comes to its end.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ FEW, MANY = 10, 10_000
 BATCH = 4096
 ACTIVE, RATE = 10, 64  # of the StochasticMux, whatever the number of sources
 ROUNDS = 5
+LONG = 1.0  # seconds that will do
 
 Make = Callable[[list[Any], int], Any]
 MAKE: dict[str, Make] = {
@@ -32,12 +33,15 @@ MAKE: dict[str, Make] = {
 
 def sources(data: Data, what: str, count: int) -> list[Any]:
     """Return that many sources, with the same number of records each."""
-    each = data.workload.records // count
     if what == "reads":
-        table = hr.Dataset(payload=data.column("payload"), label=data.column("label"))
+        table, each = (
+            hr.Dataset(payload=data.column("payload"), label=data.column("label")),
+            data.workload.records // count,
+        )
         return [table[number * each : (number + 1) * each] for number in range(count)]
+    each = data.workload.records
     if what == "draws":
-        numbers = hr.Dataset(range(data.workload.records))
+        numbers = hr.Dataset(range(count * each))
         return [numbers[number * each : (number + 1) * each] for number in range(count)]
 
     def records(number: int) -> Iterator[int]:
@@ -46,24 +50,33 @@ def sources(data: Data, what: str, count: int) -> list[Any]:
     return [hr.Stream(records, number) for number in range(count)]
 
 
-def seconds(make: Make, given: list[Any], seed: int, lead_in: int, batches: int) -> tuple[float, float]:
+def seconds(make: Make, given: list[Any], seed: int, lead_in: int, most: int) -> tuple[float, float]:
     """Return the time to the first batch, and that for each record after the first ``lead_in`` batches."""
-    start = time.perf_counter()
-    iterator = iter(make(given, seed).batch(BATCH).stream())
+    start = time.process_time()  # the processor's, so that other programs do not count
+    batches = make(given, seed).batch(BATCH)
+    iterator = iter(batches.stream() if isinstance(batches, hr.Dataset) else batches)
     next(iterator)
-    first = time.perf_counter() - start
-    for _ in range(lead_in - 1):
+    first = time.process_time() - start
+    gone_through(iterator, lead_in)
+    return first, gone_through(iterator, most)
+
+
+def gone_through(iterator: Iterator[Any], most: int) -> float:
+    """Return the time for each record of the next batches: ``most``, or fewer that will do."""
+    done, start = 0, time.process_time()
+    for _ in range(most):
         next(iterator)
-    start = time.perf_counter()
-    for _ in range(batches):
-        next(iterator)
-    return first, (time.perf_counter() - start) / (batches * BATCH)
+        done, took = done + 1, time.process_time() - start
+        if took > LONG:
+            break
+    return took / (done * BATCH)
 
 
 def figure(data: Data, kind: str, what: str) -> dict[str, Any]:
     few, many = min(FEW, data.workload.records // BATCH), min(MANY, data.workload.records // 50)
     whole = data.workload.records // BATCH
-    lead_in, batches = max(1, whole // 15), max(1, whole // (10 if what == "generators" else 2))
+    lead_in = max(1, 2 * whole if what == "draws" else whole // 15)  # where a place is noted often, at first
+    batches = max(1, {"draws": 2 * whole, "reads": whole // 2, "generators": whole // 10}[what])
     given = {count: sources(data, what, count) for count in (few, many)}
     found: dict[int, list[tuple[float, float]]] = {few: [], many: []}
     for turn in range(ROUNDS + 1):  # the first one warms up
