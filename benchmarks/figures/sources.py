@@ -39,7 +39,7 @@ def sources(data: Data, what: str, count: int) -> list[Any]:
             data.workload.records // count,
         )
         return [table[number * each : (number + 1) * each] for number in range(count)]
-    each = data.workload.records
+    each = 2 * data.workload.records
     if what == "draws":
         numbers = hr.Dataset(range(count * each))
         return [numbers[number * each : (number + 1) * each] for number in range(count)]
