@@ -26,6 +26,7 @@ from headrace.nodes.node import Context, Node
 from headrace.nodes.ordered import Ordered
 from headrace.nodes.show import costs_nothing
 from headrace.stages.background import Background
+from headrace.stages.cache import Cache
 from headrace.stages.filter import Filter
 from headrace.stages.progress import Progress
 from headrace.stages.repeat import Repeat
@@ -33,7 +34,7 @@ from headrace.stages.stage import below, is_endless, walk
 from headrace.stages.take import Skip, Take
 from headrace.stages.window import WindowShuffle
 
-_SAME = (Take, Skip, Repeat, WindowShuffle, Progress, Background, Filter)  # items pass as they are
+_SAME = (Take, Skip, Repeat, WindowShuffle, Cache, Progress, Background, Filter)  # items pass as they are
 
 
 def explain_node(node: Node, read: bool = False) -> Explanation:

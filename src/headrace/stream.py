@@ -512,7 +512,7 @@ class Stream:
 
     def _meters(self) -> list[Meter]:
         """Return what the latest iteration has measured: of parts with workers, and of the steps right of them."""
-        found = [ledger.meter for ledger in ledgers(self._flow)]
+        found = [ledger.meter for ledger in ledgers(self._flow) if ledger.meter.began is not None]
         if self._probe is None:
             return found
         steps = self._probe.meter()

@@ -91,6 +91,14 @@ class _Clock:
         self.items += 1
         return item
 
+    def take_columns(self, many: int) -> Any:
+        """Measure what gives items as columns."""
+        began = perf_counter()
+        records = self.cursor.take_columns(many)
+        self.seconds += perf_counter() - began
+        self.items += len(records)
+        return records
+
     def state(self) -> State:
         state: State = self.cursor.state()
         return state
@@ -102,11 +110,18 @@ class _Clock:
         return getattr(self.cursor, name)
 
 
+class _ItemClock(_Clock):
+    """Of a cursor that gives items alone, one by one."""
+
+    __slots__ = ()
+    take_columns = None  # type: ignore[assignment]
+
+
 def _placed(cursor: Any) -> list[tuple[Any, _Clock]]:
     """Put a clock under each cursor of a chain; return them, from the top, each with the cursor above it."""
     clocks: list[tuple[Any, _Clock]] = []
     while (below := getattr(cursor, "_upstream", None)) is not None:
-        clock = _Clock(below)
+        clock = _Clock(below) if hasattr(below, "take_columns") else _ItemClock(below)
         cursor._upstream = clock
         clocks.append((cursor, clock))
         cursor = below
@@ -126,6 +141,9 @@ def _spent(cursor: Any, clocks: list[tuple[Any, _Clock]], whole: float) -> list[
 def _words(cursor: Any) -> str:
     """Return a stage as a chain shows it, where its cursor knows its description."""
     flow = getattr(cursor, "_flow", None)
+    name = getattr(flow, "name", None)
+    if isinstance(name, str):
+        return name
     if flow is None or getattr(flow, "ledger", None) is not None or not hasattr(flow, "words"):
         return type(cursor).__name__.strip("_").removesuffix("Cursor").lower()
     return str(flow.words())

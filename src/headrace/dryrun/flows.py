@@ -20,9 +20,11 @@ from headrace.dryrun.given import Fixed, Sample
 from headrace.dryrun.nodes import NodeTrial
 from headrace.dryrun.watch import Outcome, twice
 from headrace.dryrun.which import spread
+from headrace.mux.flow import MuxFlow
 from headrace.nodes.crossing import Crossing
 from headrace.stages.background import Background
 from headrace.stages.batch import Batched
+from headrace.stages.cache import Cache
 from headrace.stages.filter import Filter
 from headrace.stages.flat_map import FlatMap
 from headrace.stages.iterate import Iterate
@@ -34,7 +36,8 @@ from headrace.stages.stage import below
 from headrace.stages.take import Skip, Take
 from headrace.stages.window import WindowShuffle
 
-_PASS = (Take, Skip, Repeat, WindowShuffle, Progress, Background)
+_PASS = (Take, Skip, Repeat, WindowShuffle, Cache, Progress, Background)
+_MOST_STREAMS = 8  # of a mux that are tried
 _Front: TypeAlias = tuple[list[Any], Exception | None]
 _BATCH_BYTES = 64_000_000  # a batch that is larger is tried with fewer items
 
@@ -196,7 +199,11 @@ class FlowTrial:
         return self._settle(flow, [("items", 0, outcome)], None, ELSEWHERE, several=True)
 
     def _several(self, flow: Any, under: tuple[Flow, ...]) -> list[Sample]:
-        sides = [self.of(one) for one in under]
+        tried = under[:_MOST_STREAMS] if isinstance(flow, MuxFlow) else under
+        sides = [self.of(one) for one in tried]
+        if len(tried) < len(under):
+            self.findings.note(flow.words(), f"only the first {len(tried)} of its streams were tried")
+            sides = [sides[number % len(tried)] for number in range(len(under))]
         fixed = tuple(Fixed([sample.value for sample in side]) for side in sides)
         outcome = twice(partial(_all, replace(flow, upstreams=fixed), 2 * self.n))
         return self._settle(flow, [("items", 0, outcome)], None, ELSEWHERE, several=True)

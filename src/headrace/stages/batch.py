@@ -87,16 +87,20 @@ class Batched(Stage):
 class BatchedCursor(StageCursor):
     """A place between two batches."""
 
-    __slots__ = ("_count", "_flow", "_take")
+    __slots__ = ("_count", "_flow")
 
     def __init__(self, upstream: Cursor, flow: Batched, count: int) -> None:
         super().__init__(upstream)
         self._flow = flow
         self._count = count
-        self._take: Callable[[int], Records] = getattr(upstream, "take_columns", self._take_items)
 
-    def _take_items(self, many: int) -> Records:
-        return Rows(list(islice(self._upstream, many)))
+    def _take(self, many: int) -> Records:
+        """Draw items: as columns, where what lies upstream has them so."""
+        take = getattr(self._upstream, "take_columns", None)
+        if take is None:
+            return Rows(list(islice(self._upstream, many)))
+        records: Records = take(many)
+        return records
 
     def __next__(self) -> Any:
         flow = self._flow
