@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+
 from headrace.core.errors import HeadraceError, ReplayWarning, StateError
 from headrace.core.failures import SKIP
 from headrace.core.flow import Cursor, State
@@ -93,9 +95,25 @@ class MuxCursor:
         turns = self._seating.turns(_ASKED)
         self._reseat()
         if not len(turns):
+            if not self._seating.step:
+                self._look_for_an_item()
             raise StopIteration
         self._turns = iter(turns.tolist())
         return next(self._turns)
+
+    def _look_for_an_item(self) -> None:
+        """See whether a mux that ends before its first item does so since all streams are empty.
+
+        Raises:
+            OrderError: They are.
+        """
+        seating = self._seating
+        for seat in np.flatnonzero((seating.stream != NOBODY) & (seating.schedule.at(0) > 0)).tolist():
+            found = any(True for _ in self._cursors[seat] or self._open(seat))
+            self._release(seat)
+            if found:
+                return
+        raise seating.nothing()
 
     def _gave(self) -> None:
         used, self._used = self._used, 0

@@ -118,6 +118,8 @@ class Quotas(Fixed):
             self._weighed = weights > 0
             self._table = turns_of(tuple(weights.tolist()))
             self._since, self._until = self.schedule.since(self.step), self.schedule.until(self.step)
+            if self.rules.stop == "longest" and (self.stream[self._weighed] == NOBODY).any():
+                raise self._without_items(int(np.flatnonzero(self._weighed & (self.stream == NOBODY))[0]))
         if self._over or self._complete():
             return self._end()
         first = self.step - self._since
@@ -160,10 +162,13 @@ class Quotas(Fixed):
         if not self.schedule.at(self.step)[seat]:
             self.vacate(seat)
         elif self._barren[seat] > _BARREN or self.lengths(seat) == 0:
-            raise OrderError(
-                f"stream {seat} of {self.rules.words()} has no items, so it can never be given in full: leave it out, "
-                "give it the weight 0, or take stop='first'"
-            )
+            raise self._without_items(seat)
+
+    def _without_items(self, seat: int) -> OrderError:
+        return OrderError(
+            f"stream {seat} of {self.rules.words()} has no items, so it can never be given in full: leave it out, "
+            "give it the weight 0, or take stop='first'"
+        )
 
     def copy(self) -> Self:
         other = super().copy()

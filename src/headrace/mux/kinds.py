@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from headrace.core.errors import OrderError
 from headrace.core.failures import leaves_out
 from headrace.core.schedule import Mixture
 from headrace.mux.chances import Chances
@@ -155,7 +156,10 @@ class QuotaMux(MuxFlow):
             return None
         if any(one is None and not is_endless(flow) for one, flow in zip(known, self.upstreams)):
             return None
-        return Mixture(tuple(known), tuple(self.weights.tolist()), self.stop).length
+        try:
+            return Mixture(tuple(known), tuple(self.weights.tolist()), self.stop).length
+        except OrderError:  # one has no items: said where they are gone through
+            return None
 
     @property
     def endless(self) -> bool:
