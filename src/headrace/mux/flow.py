@@ -22,11 +22,12 @@ from headrace.mux.seating import Seating
 from headrace.mux.tally import Tally
 from headrace.mux.weights import Curriculum, Schedule, Weights
 from headrace.nodes.crossing import Crossing
-from headrace.stages.stage import chain, dealt, is_endless
+from headrace.stages.stage import chain, dealt, is_endless, walk
 from headrace.stages.zip import branches
 
 _EPOCHS = 32  # bits: how many activations there may be in a run
 _SHOWN = 8
+_CACHED = ("ground", "text", "_kept", "_lengths")
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,13 +85,30 @@ class MuxFlow:
         return seating
 
     def start(self, state: State | None = None, epoch: int = 0) -> Cursor:
-        if not epoch and state is None:
-            self.ledger.begin()
+        if not epoch:
+            self._begin(state is None)
         if self.ground is not None:
             return PlannedCursor(self, self.ground, epoch, state)
-        if not epoch:
-            self.tally.begin()
         return MuxCursor(self, epoch, state)
+
+    def _begin(self, anew: bool) -> None:
+        """Forget what the iteration before has counted, and, of one from the front, which records failed in it.
+
+        That of the streams too: they are started with epochs of their own, so none of them knows.
+        """
+        tallies, ledgers = self._kept
+        for tally in tallies:
+            tally.begin()
+        for ledger in ledgers if anew else ():
+            if ledger.failures or ledger.meter.began is not None or ledger.meter.records:
+                ledger.begin()
+
+    @cached_property
+    def _kept(self) -> tuple[list[Tally], list[Ledger]]:
+        """What is kept of the latest iteration, here and below."""
+        flows = list(walk(self))
+        tallies = [one.tally for one in flows if hasattr(one, "tally")]
+        return tallies, [one.ledger for one in flows if hasattr(one, "ledger")]
 
     @cached_property
     def ground(self) -> Ground | None:
@@ -182,4 +200,4 @@ class MuxFlow:
         return [f"weights=[{', '.join(shown)}]"]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("ground", "text", "_lengths")}
+        return {name: value for name, value in self.__dict__.items() if name not in _CACHED}

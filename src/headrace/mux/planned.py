@@ -48,9 +48,6 @@ class PlannedCursor:
         self._ground = ground
         self._context = Context(clock=Clock())
         branches = list(_branches(ground.root))
-        if not epoch:
-            for branch in branches:
-                branch.flow.tally.begin()
         self._counts = {branch.place: branch.flow.tally.now for branch in branches}
         self._planner = Planner(ground, ground.root, self._counts, epoch, state)
         self._plan: Plan | None = None
