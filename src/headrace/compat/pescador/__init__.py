@@ -14,7 +14,7 @@ It differs where a program cannot rely on what there was:
 
 * ``ZMQStreamer`` opens no port. Its errors arrive, its process's death is an error, arrays are of any dtype.
 * When an iteration ends, is left or fails, the generators below are closed then, and with them their files.
-* What would go round for ever without an item ends: a ``cycle`` of nothing raises, a mux of nothing is at its end.
+* What goes round for ever without an item ends: a ``cycle`` of nothing raises, a mux of nothing is at its end.
 * Weights may be integers; the array that was handed over is left as it is; negative ones are refused at once.
 """
 

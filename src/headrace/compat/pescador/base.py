@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,7 +55,7 @@ class BaseMux(Streamer):
         """How many streams there are."""
         return len(self.streamers)
 
-    def iterate(self, max_iter: float | None = None) -> Iterator[Any]:  # type: ignore[override]
+    def iterate(self, max_iter: float | None = None) -> Generator[Any, None, None]:  # type: ignore[override]
         """Give the first items, or all. Of an active copy they are the next ones.
 
         Args:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from headrace.compat.pescador.base import BaseMux, as_streamer
+from headrace.compat.pescador.core import DRY_ROUNDS
 from headrace.compat.pescador.exceptions import PescadorError
 
 __all__ = ["ChainMux"]
@@ -20,7 +21,8 @@ class ChainMux(BaseMux):
     Args:
         streamers: The streams, or a generator function that gives them, which is called for each iteration, and again
             for each round. A generator, or a Streamer of streams, is gone through at once.
-        mode: What follows the last: ``"exhaustive"``: nothing; ``"cycle"``: all of it again.
+        mode: What follows the last: ``"exhaustive"``: nothing; ``"cycle"``: all of it again. After
+            a hundred rounds without an item it ends all the same.
         random_state: Not drawn from; for the sake of the other muxes.
 
     Attributes:
@@ -36,7 +38,7 @@ class ChainMux(BaseMux):
     """
 
     stream_generator_: Any
-    round_gave_: bool  # whether there was an item since the first stream was begun
+    dry_rounds_: int  # on end, without an item; the one that goes on counts as long as it gave none
 
     def __init__(self, streamers: Any, mode: str = "exhaustive", random_state: Any = None) -> None:
         super().__init__(streamers, random_state)
@@ -52,12 +54,13 @@ class ChainMux(BaseMux):
     def _activate(self) -> None:
         self.streams_ = [None]
         self.stream_counts_ = np.zeros(1, dtype=int)
+        self.dry_rounds_ = 0
         self._begin_round()
         self._new_stream()
 
     def _begin_round(self) -> None:
         self.stream_generator_ = iter(self.streamers if isinstance(self.streamers, list) else self.streamers())
-        self.round_gave_ = False
+        self.dry_rounds_ += 1
 
     def _streamers_available(self) -> bool:
         return self.streams_[0] is not None
@@ -66,12 +69,13 @@ class ChainMux(BaseMux):
         return 0
 
     def _replace_stream(self, idx: int = 0) -> None:
-        self.round_gave_ |= bool(self.stream_counts_[0])
+        if self.stream_counts_[0]:
+            self.dry_rounds_ = 0
         self._new_stream()
 
     def _new_stream(self, idx: int = 0) -> None:
         streamer = next(self.stream_generator_, None)
-        if streamer is None and self.mode == "cycle" and self.round_gave_:
+        while streamer is None and self.mode == "cycle" and self.dry_rounds_ < DRY_ROUNDS:
             self._begin_round()
             streamer = next(self.stream_generator_, None)
         self.streams_[0] = None if streamer is None else as_streamer(streamer).iterate()

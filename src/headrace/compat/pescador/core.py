@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack
 from functools import wraps
 from types import ModuleType
@@ -19,6 +19,9 @@ from headrace.stream import Stream
 __all__ = ["PescadorError", "Streamer", "streamable"]
 
 P = ParamSpec("P")
+
+DRY_ROUNDS = 100
+"""Rounds without an item after which none is expected: by chance, or while there is nothing new, a few may be so."""
 
 
 class Streamer(Crossing):
@@ -103,7 +106,7 @@ class Streamer(Crossing):
         """Make the iterator that an active copy goes through."""
         self.stream_ = self.streamer(*self.args, **self.kwargs) if callable(self.streamer) else iter(self.streamer)
 
-    def iterate(self, max_iter: float | None = None) -> Iterator[Any]:  # type: ignore[override]
+    def iterate(self, max_iter: float | None = None) -> Generator[Any, None, None]:  # type: ignore[override]
         """Give the first items, or all. Of an active copy they are the next ones.
 
         One item beyond ``max_iter`` is drawn and dropped: draws from a random state that several streams share would
@@ -122,27 +125,27 @@ class Streamer(Crossing):
                 if active is not self:
                     active._close()
 
-    def cycle(self, max_iter: float | None = None) -> Iterator[Any]:  # type: ignore[override]
+    def cycle(self, max_iter: float | None = None) -> Generator[Any, None, None]:  # type: ignore[override]
         """Give all items again and again, a new iteration each time.
 
         Args:
             max_iter: How many at most; None for ever.
 
         Raises:
-            PescadorError: An iteration gave nothing.
+            PescadorError: A hundred iterations on end gave nothing.
         """
-        number = 0
-        while True:
+        number = dry = 0
+        while dry < DRY_ROUNDS:
             before = number
             for item in self.iterate():
                 if max_iter is not None and number >= max_iter:
                     return
                 number += 1
                 yield item
-            if number == before:
-                raise PescadorError(f"cycle() would go round for ever: {self!r} gave no item in a whole round")
+            dry = dry + 1 if number == before else 0
+        raise PescadorError(f"cycle() would go on for ever: {self!r} gave no item in {DRY_ROUNDS} rounds")
 
-    def __call__(self, max_iter: float | None = None, cycle: bool = False) -> Iterator[Any]:  # type: ignore[override]
+    def __call__(self, max_iter: float | None = None, cycle: bool = False) -> Generator[Any, None, None]:  # type: ignore[override]
         """Give what ``cycle`` gives, or ``iterate``."""
         yield from self.cycle(max_iter) if cycle else self.iterate(max_iter)
 

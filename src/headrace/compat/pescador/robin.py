@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from headrace.compat.pescador.base import BaseMux
+from headrace.compat.pescador.core import DRY_ROUNDS
 from headrace.compat.pescador.exceptions import PescadorError
 
 __all__ = ["RoundRobinMux"]
@@ -20,7 +21,8 @@ class RoundRobinMux(BaseMux):
     Args:
         streamers: The streams; what is no Streamer is made one.
         mode: What follows when all have ended: ``"exhaustive"``: nothing; ``"cycle"``: all of it again;
-            ``"permuted_cycle"``: all of it again, with the streams in a new random order.
+            ``"permuted_cycle"``: all of it again, with the streams in a new random order. After a hundred rounds
+            without an item it ends all the same.
         random_state: None, a seed or a RandomState.
 
     Attributes:
@@ -38,6 +40,7 @@ class RoundRobinMux(BaseMux):
 
     stream_idxs_: Any
     active_index_: Any
+    dry_rounds_: int  # on end, without an item
 
     def __init__(self, streamers: Any, mode: str = "exhaustive", random_state: Any = None) -> None:
         if mode not in _MODES:
@@ -51,6 +54,7 @@ class RoundRobinMux(BaseMux):
         self.stream_idxs_ = self.stream_counts_ = None
 
     def _activate(self) -> None:
+        self.dry_rounds_ = 0
         self._setup_streams()
 
     def _setup_streams(self, permute: bool = False) -> None:
@@ -81,5 +85,8 @@ class RoundRobinMux(BaseMux):
 
     def _replace_stream(self, idx: int) -> None:
         self.streams_[idx] = None
-        if self.mode != "exhaustive" and not self._streamers_available() and self.stream_counts_.any():
+        if self._streamers_available():
+            return
+        self.dry_rounds_ = 0 if self.stream_counts_.any() else self.dry_rounds_ + 1
+        if self.mode != "exhaustive" and self.dry_rounds_ < DRY_ROUNDS:
             self._setup_streams(permute=self.mode == "permuted_cycle")

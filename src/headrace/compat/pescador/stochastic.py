@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.compat.pescador.base import BaseMux, weights_of
+from headrace.compat.pescador.core import DRY_ROUNDS
 from headrace.compat.pescador.exceptions import PescadorError
 
 __all__ = ["StochasticMux"]
@@ -61,6 +62,7 @@ class StochasticMux(BaseMux):
     distribution_: Any
     valid_streams_: Any
     weight_norm_: Any
+    dry_: int  # activations on end that gave nothing
 
     def __init__(
         self,
@@ -108,6 +110,7 @@ class StochasticMux(BaseMux):
         self.streams_ = [None] * self.n_active
         self.stream_idxs_ = np.zeros(self.n_active, dtype=int)
         self.stream_counts_ = np.zeros(self.n_active, dtype=int)
+        self.dry_ = 0
         self.stream_weights_ = self._first_weights()
         for index in range(self.n_active):
             if not (self.distribution_ > 0).any():
@@ -125,6 +128,8 @@ class StochasticMux(BaseMux):
         return drawn
 
     def _streamers_available(self) -> bool:
+        if self.prune_empty_streams and self.dry_ > DRY_ROUNDS * (self.n_active + self.n_streams):
+            return False  # in mode single_active a pruned stream comes back while those that are left have no weight
         return bool(self.weight_norm_ > 0 and self.valid_streams_.any())
 
     def _next_sample_index(self) -> int:
@@ -132,6 +137,7 @@ class StochasticMux(BaseMux):
 
     def _on_stream_exhausted(self, idx: int) -> None:
         stream = self.stream_idxs_[idx]
+        self.dry_ = 0 if self.stream_counts_[idx] else self.dry_ + 1
         if self.prune_empty_streams and self.stream_counts_[idx] == 0:
             self.distribution_[stream] = 0.0
             self.valid_streams_[stream] = False

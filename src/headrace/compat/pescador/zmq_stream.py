@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,8 @@ class ZMQStreamer(Streamer):
 
     Raises:
         DataError: In the iteration: an item that is no mapping from names to arrays.
-        WorkerError: In the iteration: the process died, or the Streamer cannot be carried to it.
+        WorkerError: In the iteration: the process died.
+        KindError: In the iteration: the Streamer cannot be carried there.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class ZMQStreamer(Streamer):
     def _flow(self) -> Flow:  # type: ignore[override]
         return Stream(self.streamer).background(copy=self.copy)._on()
 
-    def iterate(self, max_iter: float | None = None) -> Iterator[Any]:  # type: ignore[override]
+    def iterate(self, max_iter: float | None = None) -> Generator[Any, None, None]:  # type: ignore[override]
         """Give the first items, or all.
 
         Args:
