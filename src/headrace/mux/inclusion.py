@@ -19,10 +19,14 @@ from headrace.core.errors import OrderError
 from headrace.mux.chances import Floats
 
 _ROUNDS = 200
+_PART = 0.6  # of a step
 _NEAR = 1e-9
 _ALWAYS = 1e9  # times the odds of any other
 _CLOSE = 1e-5
 _TABLE = 1 << 18
+_LEAST = 1e-300  # what is less has no logarithm
+_VANISHED = 34.0  # exp(-34) is no more than the rounding of a float
+_LEVEL = 1e-6  # how closely a factor has to be known that is chosen freely
 
 
 def speeds(weights: Floats, seats: int) -> Floats:
@@ -42,7 +46,7 @@ def speeds(weights: Floats, seats: int) -> Floats:
     """
     drawn = weights > 0
     found = np.zeros(len(weights))
-    found[drawn] = weights[drawn] / inclusion(weights[drawn], seats)
+    found[drawn] = _relative(weights[drawn]) / inclusion(weights[drawn], seats)
     common = found[drawn].min()
     exactly = np.isclose(found, common, rtol=1e-12)  # so that equal ones are told to be equal
     return np.asarray(np.where(exactly, 1.0, found / common), np.float64)
@@ -63,11 +67,10 @@ def odds(weights: Floats, seats: int) -> Floats:
     """
     drawn = np.flatnonzero(weights > 0)
     chances = inclusion(weights[drawn], seats)
-    always = chances >= 1
-    own = np.ones(len(drawn))  # of those that always sit
+    always = chances > 1 - _NEAR
+    own = np.where(always, _ALWAYS, 1.0)
     if not always.all():
         own[~always] = _odds(chances[~always], seats - int(always.sum()))
-        own[always] = _ALWAYS
     found = np.zeros(len(weights))
     found[drawn] = own
     return found
@@ -82,6 +85,7 @@ def inclusion(weights: Floats, seats: int) -> Floats:
     chances = np.ones(len(weights))
     if seats >= len(weights):
         return chances
+    weights = _relative(weights)
     open_ones = np.arange(len(weights))
     while len(open_ones) and seats > len(weights) - len(open_ones):
         left = seats - (len(weights) - len(open_ones))
@@ -95,16 +99,22 @@ def inclusion(weights: Floats, seats: int) -> Floats:
 
 def _odds(chances: Floats, seats: int) -> Floats:
     """Return the odds of a conditional Poisson sample of ``seats`` with these inclusion probabilities, all below 1."""
-    if seats == 1 or chances.max() - chances.min() < _NEAR * chances.max():
-        return np.asarray(chances / chances.max(), np.float64)  # of one seat they are the probabilities themselves
-    capped = np.minimum(chances, 1 - 1e-9)
-    wanted = capped / (1 - capped)
+    if seats <= 1 or chances.max() - chances.min() < _NEAR * chances.max():
+        return np.asarray(chances / chances.max(), np.float64)  # of one seat they are the chances themselves
+    if seats == len(chances) - 1:  # who is left out is one draw
+        return np.asarray((1 - chances).min() / (1 - chances), np.float64)
+    wanted = chances / (1 - chances)
     odds = wanted
+    part, before = 1.0, math.inf
     for _ in range(_ROUNDS):
         reached = _included(odds, seats)
-        if np.abs(reached / capped - 1).max() < _CLOSE:
+        error = np.abs(reached / chances - 1).max()
+        if error < _CLOSE:
             break
-        odds = odds * (wanted * (1 - reached) / reached)
+        if error > before / 2:  # where few chances are open, whole steps go to and fro
+            part = _PART
+        before = error
+        odds = odds * (wanted * (1 - reached) / reached) ** part
     else:
         raise OrderError(
             f"no odds found with which {seats} of {len(chances)} streams are active in the proportions of the weights: "
@@ -117,34 +127,44 @@ def _included(odds: Floats, seats: int) -> Floats:
     """Return the inclusion probabilities of a conditional Poisson sample of ``seats``: float64 ``(n,)``.
 
     They are those of independent trials on condition that so many succeed; the chances of a number of successes, with
-    and without one of the trials, are sums over their characteristic function (as many points as the number is wide).
+    and without one of the trials, are sums over their characteristic function (Hong, "On computing the distribution
+    function for the Poisson binomial distribution", Computational Statistics and Data Analysis 59, 2013). As many
+    points as there are trials are exact; points for eight standard deviations tell apart what has a chance, and of
+    these the few count at which the function, at most exp(-variance (1 - cos angle)), has not vanished.
     """
     trials = _scaled(odds, seats)
-    points = min(len(odds) + 2, 64 + math.ceil(24 * math.sqrt((trials * (1 - trials)).sum())))
-    half = (points + 1) // 2
+    variance = float((trials * (1 - trials)).sum())
+    half = min(len(odds) + 3, 17 + math.ceil(8 * math.sqrt(variance))) // 2
     angles = (np.arange(half) + 0.5) * (math.pi / half)  # the other half is conjugate; none is pi, where one may vanish
+    angles = angles[variance * (1 - np.cos(angles)) <= _VANISHED]
     turned = np.exp(1j * angles) - 1
-    total = np.zeros(half, np.complex128)
-    for part in _parts(trials, half):
+    total = np.zeros(len(angles), np.complex128)
+    for part in _parts(trials, len(angles)):
         total += np.log1p(part[:, None] * turned).sum(axis=0)
     whole = np.exp(total - 1j * seats * angles)
     without = whole * np.exp(1j * angles)
     chance = whole.real.sum()
-    missing = [(1 / (1 + part[:, None] * turned) @ without).real for part in _parts(trials, half)]
-    return np.asarray(np.clip(trials * np.concatenate(missing) / chance, 1e-15, 1 - 1e-15), np.float64)
+    missing = [(1 / (1 + part[:, None] * turned) @ without).real for part in _parts(trials, len(angles))]
+    return np.asarray(np.clip(trials * np.concatenate(missing) / chance, _LEAST, 1 - 1e-15), np.float64)
 
 
 def _scaled(odds: Floats, seats: int) -> Floats:
-    """Return chances with these odds, up to a factor, ``seats`` in sum: by halves of the factor's logarithm."""
-    low, high = -700.0 - math.log(odds.max()), 700.0 - math.log(odds.min())
-    for _ in range(100):
+    """Return chances with these odds, up to a factor, nearly ``seats`` in sum: by halves of the factor's logarithm."""
+    logarithms = np.log(odds)
+    level = math.log(seats / (len(odds) - seats))  # the factor, were all odds 1
+    low, high = level - logarithms.max(), level - logarithms.min()
+    while high - low > _LEVEL:
         middle = (low + high) / 2
-        scaled = np.exp(np.minimum(np.log(odds) + middle, 700))
-        if (scaled / (1 + scaled)).sum() < seats:
+        if (1 / (1 + np.exp(np.minimum(-logarithms - middle, 700)))).sum() < seats:
             low = middle
         else:
             high = middle
-    return np.asarray(np.clip(scaled / (1 + scaled), 1e-15, 1 - 1e-12), np.float64)
+    return np.asarray(np.clip(1 / (1 + np.exp(np.minimum(-logarithms - high, 700))), _LEAST, 1 - 1e-12), np.float64)
+
+
+def _relative(weights: Floats) -> Floats:
+    """Return weights relative to the largest: so sums stay finite."""
+    return np.asarray(np.maximum(weights / weights.max(), _LEAST), np.float64)
 
 
 def _parts(values: Floats, width: int) -> list[Floats]:
