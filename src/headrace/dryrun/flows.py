@@ -6,6 +6,7 @@ it is tried; a progress bar is left out, and nothing is started in the backgroun
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -40,6 +41,18 @@ _PASS = (Take, Skip, Repeat, WindowShuffle, Cache, Progress, Background)
 _MOST_STREAMS = 8  # of a mux that are tried
 _Front: TypeAlias = tuple[list[Any], Exception | None]
 _BATCH_BYTES = 64_000_000  # a batch that is larger is tried with fewer items
+
+
+def looked_at(flow: Flow) -> tuple[Flow, ...]:
+    """Return the flows below one that are tried: of the streams of a mux, which are alike as a rule, the first few."""
+    return below(flow)[:_MOST_STREAMS] if isinstance(flow, MuxFlow) else below(flow)
+
+
+def walk(flow: Flow) -> Iterator[Flow]:
+    """Give a flow and those below it that are tried, from the top."""
+    yield flow
+    for one in looked_at(flow):
+        yield from walk(one)
 
 
 @dataclass(eq=False)
@@ -199,7 +212,7 @@ class FlowTrial:
         return self._settle(flow, [("items", 0, outcome)], None, ELSEWHERE, several=True)
 
     def _several(self, flow: Any, under: tuple[Flow, ...]) -> list[Sample]:
-        tried = under[:_MOST_STREAMS] if isinstance(flow, MuxFlow) else under
+        tried = looked_at(flow)
         sides = [self.of(one) for one in tried]
         if len(tried) < len(under):
             self.findings.note(flow.words(), f"only the first {len(tried)} of its streams were tried")

@@ -12,7 +12,7 @@ from headrace.core.failures import Retry
 from headrace.core.flow import Flow
 from headrace.core.sizes import nbytes_of
 from headrace.dryrun.findings import Findings
-from headrace.dryrun.flows import FlowTrial
+from headrace.dryrun.flows import FlowTrial, walk
 from headrace.dryrun.given import Sample
 from headrace.dryrun.nodes import NodeTrial
 from headrace.dryrun.result import DryRun
@@ -27,7 +27,6 @@ from headrace.nodes.maps import Map
 from headrace.nodes.node import Node
 from headrace.nodes.ordered import Ordered
 from headrace.stages.iterate import Iterate
-from headrace.stages.stage import walk
 
 
 def dry_run_node(node: Node, n: int = 8, strict: bool = False) -> DryRun:

@@ -94,7 +94,9 @@ class _Producer:
         self._work = work
         self._marks: Marks | None = None
         self._words = chain(work.flow)
-        self._told: dict[int, int] = {}
+        found = (getattr(flow, "ledger", None) for flow in walk(work.flow))
+        self._ledgers = [ledger for ledger in found if ledger is not None]
+        self._told = [0] * len(self._ledgers)
         self._error: BaseException | None = None  # of the item behind those that were handed over
 
     def __call__(self, job: Job) -> tuple[list[Any], Notes]:
@@ -123,11 +125,10 @@ class _Producer:
     def _failures(self) -> list[Failure]:
         """Return the records that were left out since the last time."""
         fresh: list[Failure] = []
-        for flow in walk(self._work.flow):
-            ledger = getattr(flow, "ledger", None)
-            if ledger is not None:
-                fresh += ledger.failures[self._told.get(id(flow), 0) :]
-                self._told[id(flow)] = len(ledger.failures)
+        for number, ledger in enumerate(self._ledgers):
+            if len(ledger.failures) != self._told[number]:
+                fresh += ledger.failures[self._told[number] :]
+                self._told[number] = len(ledger.failures)
         return fresh
 
 
