@@ -266,6 +266,11 @@ class Planner:
                 raise StateError(f"the state is damaged: the place of stream {stream} is {place!r:.100}")
             self._sit(seat, 0, [], place)
             self._given[seat] = given
+            inner = self._inner[seat]
+            if inner is not None and place is not None and inner.seating.step != given:
+                raise StateError(
+                    f"the state is damaged: {given} items of stream {stream}, which says {inner.seating.step}"
+                )
             if stream != NOBODY and given and self._inner[seat] is None and place is not None:
                 self._ground.check(int(self._branch.numbers[stream]), place)
             if stream != NOBODY and given and given >= self.seating.life[seat]:

@@ -9,7 +9,7 @@ import numpy as np
 from headrace.core.errors import StateError
 from headrace.core.flow import State
 from headrace.core.source import Indices
-from headrace.core.state import read_whole
+from headrace.core.state import read_list, read_whole
 from headrace.mux.chances import Chances
 from headrace.mux.fixed import Fixed
 from headrace.mux.seating import NOBODY, Lengths, Seating
@@ -135,5 +135,6 @@ class Succession(Seating):
 
     def restore(self, state: State) -> None:
         super().restore(state)
+        read_list(state, "seats", 1)
         self._next, self._barren = read_whole(state, "next"), read_whole(state, "barren")
         self._asked = self._next > 0

@@ -136,6 +136,11 @@ class Seating:
                 "the state is damaged: a seat should be [seat, stream, ordinal, given, life, place], "
                 f"got {entry!s:.200}"
             )
+        longest = 0 if stream == NOBODY else self.span(stream)
+        if (FOREVER if life is None else life) > longest:
+            raise StateError(
+                f"the state is damaged: on seat {seat}, stream {stream} may give {life} items, and it has {longest}"
+            )
         self.stream[seat], self.ordinal[seat] = stream, ordinal
         self.life[seat] = FOREVER if life is None else life
         return seat, given
@@ -160,5 +165,13 @@ class Seating:
 
 
 def read_seats(state: State) -> list[Any]:
-    """Return the entries of the seats in a state."""
-    return read_list(state, "seats")
+    """Return the entries of the seats in a state, of each seat one at most.
+
+    Raises:
+        StateError: There are none, or several of one seat.
+    """
+    entries = read_list(state, "seats")
+    seats = [entry[0] for entry in entries if isinstance(entry, list) and entry and type(entry[0]) is int]
+    if len(set(seats)) < len(seats):
+        raise StateError(f"the state is damaged: a seat is in it several times, of {seats!s:.200}")
+    return entries

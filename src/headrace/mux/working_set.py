@@ -10,7 +10,7 @@ import numpy as np
 from headrace.core.errors import ArgumentError, OrderError, StateError
 from headrace.core.flow import State
 from headrace.core.source import Indices
-from headrace.core.state import read_whole
+from headrace.core.state import read_list, read_whole
 from headrace.mux.chances import Chances, Floats
 from headrace.mux.inclusion import odds, speeds
 from headrace.mux.lifetimes import lifetime
@@ -208,6 +208,7 @@ class WorkingSet(Seating):
 
     def restore(self, state: State) -> None:
         super().restore(state)
+        read_list(state, "seats", len(self.stream))  # here a seat is always in it
         self._activations = read_whole(state, "activations")
         self._barren = read_whole(state, "barren")
         applied = read_whole(state, "applied")
