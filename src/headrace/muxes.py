@@ -57,7 +57,8 @@ class Mux(Stream):
     def stats(self) -> Stats:
         """Return what the latest iteration has given: of which streams how many records, activations, evictions.
 
-        Of an iteration that was resumed, what it has given since; of one in a ``background()`` nothing is known here.
+        Of an iteration that was resumed, what it has given since; of one in a ``background()``, what the process there
+        has made, as it said last: some ahead of what was handed out here.
 
         >>> mux = RoundRobinMux([Stream([1, 2]), Stream([3])])
         >>> mux.list(), mux.stats().records.tolist(), mux.stats().longest.tolist()

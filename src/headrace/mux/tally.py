@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 from weakref import WeakSet
 
 import numpy as np
@@ -124,6 +124,16 @@ class Count:
         self._shortest[stream] = given if shortest < 0 else min(shortest, given)
         self._longest[stream] = max(self._longest[stream], given)
 
+    @classmethod
+    def of(cls, stats: Stats) -> Self:
+        """Return a count that goes on from what was counted."""
+        count = cls(len(stats.records))
+        count._records = stats.records.copy()
+        count._activations, count._evictions = stats.activations.tolist(), stats.evictions.tolist()
+        count._endings = stats.endings.tolist()
+        count._shortest, count._longest = stats.shortest.tolist(), stats.longest.tolist()
+        return count
+
     def stats(self) -> Stats:
         """Return what was counted; a copy."""
         lists = (self._activations, self._evictions, self._endings, self._shortest, self._longest)
@@ -153,6 +163,14 @@ class Tally:
         for run in list(self.running):
             run.tell()
         return self.now.stats()
+
+    def counted(self) -> Stats:
+        """Return what the latest iteration has given, to be taken elsewhere."""
+        return self.stats()
+
+    def take(self, counted: Stats) -> None:
+        """Take what an iteration in another process has given as that of the latest."""
+        self.now = Count.of(counted)
 
     def set_weights(self, weights: Any, words: str) -> None:
         """Tell the iterations that go on to go by other weights.

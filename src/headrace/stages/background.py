@@ -26,6 +26,7 @@ _MOST_ITEMS = 256  # carried over together, where they are small
 _SHARES = 16  # jobs that fill a buffer, at least
 _SHORT = 5e-4  # seconds: what takes less to make is carried over with more
 _SMALL = 1 << 18  # bytes: what is larger is carried over by itself
+_TALLIED = 0.01  # of the time, for accounts of what muxes have given
 _TOGETHER = 5e-3  # seconds that an item which is made waits for others
 
 
@@ -50,12 +51,14 @@ class Notes(NamedTuple):
         ended: Whether there are no more items.
         laps: How long the items took to make.
         failures: Records that were left out upstream.
+        tallies: What each mux upstream has given so far; None where it is not said this time.
     """
 
     marks: list[tuple[int, State]]
     ended: bool
     laps: Laps
     failures: list[Failure]
+    tallies: list[Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +100,8 @@ class _Producer:
         found = (getattr(flow, "ledger", None) for flow in walk(work.flow))
         self._ledgers = [ledger for ledger in found if ledger is not None]
         self._told = [0] * len(self._ledgers)
+        self._tallies = tallies(work.flow)
+        self._tallied = 0.0
         self._error: BaseException | None = None  # of the item behind those that were handed over
 
     def __call__(self, job: Job) -> tuple[list[Any], Notes]:
@@ -120,7 +125,17 @@ class _Producer:
                 self._error = error  # it is raised when the next one is asked for: asked again, a step goes past it
                 break
         laps: Laps = {self._words: ("stage", 1, len(items), perf_counter() - began, 0)}
-        return items, Notes(self._marks.take(ended), ended, laps, self._failures())
+        return items, Notes(self._marks.take(ended), ended, laps, self._failures(), self._counted(ended))
+
+    def _counted(self, ended: bool) -> list[Any] | None:
+        """Return what muxes have given, now and then."""
+        began = perf_counter()
+        if not self._tallies or (not ended and began < self._tallied):
+            return None
+        counted = [tally.counted() for tally in self._tallies]
+        now = perf_counter()
+        self._tallied = now + (now - began) / _TALLIED
+        return counted
 
     def _failures(self) -> list[Failure]:
         """Return the records that were left out since the last time."""
@@ -171,6 +186,7 @@ class BackgroundCursor:
         self._many = 1
         self._running: Running | None = None
         self._ended = False
+        self._tallies = tallies(flow.upstream)
 
     def __iter__(self) -> Self:
         return self
@@ -201,6 +217,8 @@ class BackgroundCursor:
         records = records_in(items[0]) * len(items) if items else 0
         self._running.handed_out(outcome, notes.laps, len(items), records)
         self._flow.ledger.admit(notes.failures, 1 << 62, None)
+        for tally, counted in zip(self._tallies, notes.tallies or ()):
+            tally.take(counted)
         if outcome.seconds < _SHORT and outcome.nbytes < _SMALL and len(items) >= self._many:
             each = max(1, outcome.nbytes // len(items)) if items else 1
             fits = self._flow.prefetch.nbytes // (_SHARES * each)  # so that the buffer's bound holds for items, too
@@ -232,6 +250,12 @@ class BackgroundCursor:
     def close(self) -> None:
         self._ahead.clear()
         self._stop()
+
+
+def tallies(flow: Flow) -> list[Any]:
+    """Return what the muxes in a flow count, from the top."""
+    found = (getattr(one, "tally", None) for one in walk(flow))
+    return [tally for tally in found if tally is not None]
 
 
 def _mark(state: State | None, count: int) -> tuple[int, State | None]:
