@@ -23,6 +23,7 @@ from headrace.mux.tally import Tally
 from headrace.mux.weights import Curriculum, Schedule, Weights
 from headrace.nodes.crossing import Crossing
 from headrace.stages.stage import chain, dealt, is_endless, walk
+from headrace.stages.stage import ledgers as ledgers_of
 from headrace.stages.zip import branches
 
 _EPOCHS = 32  # bits: how many activations there may be in a run
@@ -106,9 +107,7 @@ class MuxFlow:
     @cached_property
     def _kept(self) -> tuple[list[Tally], list[Ledger]]:
         """What is kept of the latest iteration, here and below."""
-        flows = list(walk(self))
-        tallies = [one.tally for one in flows if hasattr(one, "tally")]
-        return tallies, [one.ledger for one in flows if hasattr(one, "ledger")]
+        return [one.tally for one in walk(self) if hasattr(one, "tally")], ledgers_of(self)
 
     @cached_property
     def ground(self) -> Ground | None:
