@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from headrace.core.errors import OrderError
+from headrace.core.errors import OrderError, StateError
 from headrace.core.flow import State
 from headrace.core.quotas import TurnsTable
 from headrace.core.quotas import turns as turns_of
@@ -62,6 +62,10 @@ class Fixed(Seating):
         if self._opened:
             for seat in range(len(self.stream)):
                 self.life[seat] = self.span(seat)
+
+    def settled(self) -> None:
+        if self._opened and ((self.stream != NOBODY) & (self.life == 0)).any():
+            raise StateError("the state is damaged: a stream without items has a seat in it")
 
 
 class Shuffled(Fixed):

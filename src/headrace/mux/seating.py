@@ -137,7 +137,7 @@ class Seating:
                 f"got {entry!s:.200}"
             )
         longest = 0 if stream == NOBODY else self.span(stream)
-        if (FOREVER if life is None else life) > longest:
+        if not min(longest, 1) <= (FOREVER if life is None else life) <= longest:
             raise StateError(
                 f"the state is damaged: on seat {seat}, stream {stream} may give {life} items, and it has {longest}"
             )
