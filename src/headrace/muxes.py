@@ -16,7 +16,7 @@ from headrace.dataset import Dataset
 from headrace.dataset import mix as mix_datasets
 from headrace.mux import kinds
 from headrace.mux.lifetimes import Dist, check_dist, check_rate
-from headrace.mux.succession import LazyChain
+from headrace.mux.succession import LazyChain, Streams
 from headrace.mux.tally import Stats
 from headrace.mux.weights import Curriculum, as_weights
 from headrace.mux.working_set import Mode, Weighting, check_word
@@ -299,7 +299,7 @@ class ChainMux(Mux):
         check_word(mode, "mode", Literal["exhaustive", "cycle"])
         policy, budget = check_on_error(on_error), check_budget(max_errors)
         if isinstance(streams, Stream) or not isinstance(streams, Sized):
-            outer = streams._on() if isinstance(streams, Stream) else Iterate.of(streams)
+            outer = Streams.over(streams._on()) if isinstance(streams, Stream) else Streams.of(streams)
             self._flow = LazyChain(outer, as_flow, mode, policy, budget)
         else:
             flows = as_flows(streams, "ChainMux")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Self
@@ -15,6 +15,7 @@ from headrace.core.state import read_state, read_whole
 from headrace.core.warn import gathered, warn
 from headrace.mux.failing import Failing
 from headrace.mux.tally import Tally
+from headrace.stages.iterate import Iterate
 from headrace.stages.stage import Stage, chain
 
 _EPOCHS = 32  # bits
@@ -73,6 +74,40 @@ class LazyChain(Stage):
 
     def words(self) -> str:
         return self.text
+
+
+class Streams(Iterate):
+    """Streams that an iterable gives one by one, such as a generator: each is known by what flows in it.
+
+    Not by what the object holds: that changes as it is gone through.
+    """
+
+    @classmethod
+    def over(cls, flow: Flow) -> Flow:
+        """Return a flow of streams, which are known likewise where they come straight from an iterable."""
+        return cls(flow.source, flow.args, flow.kwargs, flow.seed) if type(flow) is Iterate else flow
+
+    def _iterable(self, epoch: int) -> Iterable[Any]:
+        return map(_Given, super()._iterable(epoch))
+
+
+class _Given:
+    """A stream as it was given.
+
+    Args:
+        stream: The stream.
+    """
+
+    __slots__ = ("stream",)
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    @property
+    def __wrapped__(self) -> Any:
+        """What a digest is taken of."""
+        flow = getattr(self.stream, "_flow", self.stream)
+        return (flow.order(), flow.code()) if isinstance(flow, Flow) else self.stream
 
 
 class LazyChainCursor:
@@ -148,12 +183,15 @@ class LazyChainCursor:
             self._outer = self._started(None)
         if self._barren > _BARREN:
             raise self._nothing()
-        self._inner = self._flow.convert(stream)
+        self._inner = self._converted(stream)
         self._cursor = self._inner.start(None, (self._epoch << _EPOCHS) + self._number)
         self._number += 1
         self._given = 0
         self._count.reach(self._number)
         self._count.sat(self._number - 1)
+
+    def _converted(self, stream: Any) -> Flow:
+        return self._flow.convert(stream.stream if type(stream) is _Given else stream)
 
     def _nothing(self) -> OrderError:
         streams = f"{self._barren} streams in a row" if self._barren else "no streams"
@@ -216,7 +254,7 @@ class LazyChainCursor:
                     stream = next(self._outer)
                 except StopIteration:
                     raise StateError(f"{self._flow.words()} has no stream {self._number - 1} any more") from None
-                self._inner = self._flow.convert(stream)
+                self._inner = self._converted(stream)
                 self._cursor = self._inner.start(read_state(state, "at"), (self._epoch << _EPOCHS) + self._number - 1)
         if replays:
             warn(f"in {self._flow.words()}: {replays[-1]}", ReplayWarning)
