@@ -20,13 +20,14 @@ and labels, without padding) are medians over *n* epochs; the ratios are medians
 peer* is the fastest library used as its own documentation says; *by hand* rows, where we wrote the gather ourselves
 inside a library, stand beside it. *cores*: processor time by wall time, threads included. *shuffle*: how far apart
 neighbours end up, 1 for a true global shuffle. Every epoch is checked to hand over each record once, and one epoch of
-each loader to hand over every byte. *part of 1*: an epoch that was left after 20 s, at its rate so far. With worker
-processes the clock starts behind the first batches, and *cores* counts all processes (see README.md)."""
+each loader to hand over every byte; what is checked where records are drawn, or packed, stands below those tables.
+*part of 1*: an epoch that was left after 20 s, at its rate so far. With worker processes the clock starts behind the
+first batches, and *cores* counts all processes (see README.md)."""
 
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small data: about two minutes, figures mean little")
+    parser.add_argument("--quick", action="store_true", help="small data: about three minutes, figures mean little")
     parser.add_argument("--workload", choices=sorted(WORKLOADS), help="only this one, and none of our other figures")
     parser.add_argument("--loaders", help="only these, by name, separated by commas: " + ", ".join(LOADERS))
     parser.add_argument("--own", action="store_true", help="only ours and the baselines: needs no other library")
