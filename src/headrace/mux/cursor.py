@@ -92,6 +92,8 @@ class MuxCursor:
         if self._closed:
             raise StopIteration
         self._gave()
+        if self._seating.is_renewed():
+            self.tell()
         turns = self._seating.turns(_ASKED)
         self._reseat()
         if not len(turns):
@@ -127,6 +129,7 @@ class MuxCursor:
             self._release(seat)
             self._places[seat] = None
             self._left[seat] = int(seating.life[seat])
+            self._told[seat] = 0
             if seating.stream[seat] != NOBODY:
                 self._count.sat(int(seating.stream[seat]))
 
@@ -166,7 +169,6 @@ class MuxCursor:
         self._leaving = NOBODY
         self._tell(seat, stream, given)
         self._count.left(stream, given, ended)
-        self._told[seat] = 0
         seating.refilled.append(seat)
         self._reseat()
         if changed:

@@ -91,6 +91,10 @@ class Seating:
         """
         raise NotImplementedError
 
+    def is_renewed(self) -> bool:
+        """Say whether streams may be put off their seats when the next turns are asked for."""
+        return False
+
     def weights_set(self) -> None:
         """Note that the schedule holds other weights from this step on."""
         self._until = 0

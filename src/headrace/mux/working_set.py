@@ -104,6 +104,9 @@ class WorkingSet(Seating):
             self._grant(seat, number)
         self.refilled += gone
 
+    def is_renewed(self) -> bool:
+        return self._opened and self.step >= self._until
+
     def weights_set(self) -> None:
         if self._opened:
             super().weights_set()
