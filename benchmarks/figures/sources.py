@@ -75,8 +75,9 @@ def gone_through(iterator: Iterator[Any], most: int) -> float:
 def figure(data: Data, kind: str, what: str) -> dict[str, Any]:
     few, many = min(FEW, data.workload.records // BATCH), min(MANY, data.workload.records // 50)
     whole = data.workload.records // BATCH
-    lead_in = max(1, 2 * whole if what == "draws" else whole // 15)  # where a place is noted often, at first
-    batches = max(1, {"draws": 2 * whole, "reads": whole // 2, "generators": whole // 10}[what])
+    # at first places are noted often, and streams opened; in the table's 100 records of each no source may come to an end
+    lead_in = max(1, {"draws": 2 * whole, "reads": whole // 15, "generators": whole // 4}[what])
+    batches = max(1, {"draws": 2 * whole, "reads": whole // 2, "generators": whole // 2}[what])
     given = {count: sources(data, what, count) for count in (few, many)}
     found: dict[int, list[tuple[float, float]]] = {few: [], many: []}
     for turn in range(ROUNDS + 1):  # the first one warms up
