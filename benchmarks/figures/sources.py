@@ -75,7 +75,7 @@ def gone_through(iterator: Iterator[Any], most: int) -> float:
 def figure(data: Data, kind: str, what: str) -> dict[str, Any]:
     few, many = min(FEW, data.workload.records // BATCH), min(MANY, data.workload.records // 50)
     whole = data.workload.records // BATCH
-    # at first places are noted often, and streams opened; in the table's 100 records of each no source may come to an end
+    # at first streams are opened, and places noted often; of the table each has 100 records, and none may come to its end
     lead_in = max(1, {"draws": 2 * whole, "reads": whole // 15, "generators": whole // 4}[what])
     batches = max(1, {"draws": 2 * whole, "reads": whole // 2, "generators": whole // 2}[what])
     given = {count: sources(data, what, count) for count in (few, many)}
