@@ -74,7 +74,7 @@ def lifetime(dist: Dist, rate: float | None, share: float, number: float) -> int
     if rate is None:
         return FOREVER
     if dist == "constant":
-        return math.floor(rate) + (number < rate - math.floor(rate))
+        return math.floor(rate) + (number >= 1 - (rate - math.floor(rate)))
     rest = rate - 1
     if not rest:
         return 1
