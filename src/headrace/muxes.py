@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from typing import Any, Literal, Self, TypeAlias, overload
 
 from headrace.core import seeds
@@ -37,6 +37,11 @@ class Mux(Stream):
 
     An iteration's state says who is active, where each of them is, and the place in the draws: plain JSON, however
     deep muxes nest. A stream over a plain generator is resumed by replay of its own activation alone.
+
+    >>> turns = RoundRobinMux([Stream(["a"]), Stream(["b"])], mode="cycle")
+    >>> mux = ShuffledMux([turns, Stream(["c"])], seed=0)
+    >>> isinstance(mux, Mux), mux.map(str.upper).take(6).list()
+    (True, ['C', 'A', 'C', 'C', 'B', 'C'])
     """
 
     __slots__ = ()
@@ -111,8 +116,9 @@ class StochasticMux(Mux):
     decide is who comes early.
 
     ``weighting="active"`` is the rule of pescador: a free seat goes to any stream with equal chance, and turns go by
-    weight among those that are active at the time. In the long run, with a rate, each stream then gives as much as any
-    other, whatever the weights, unless all are active.
+    weight among those that are active at the time. In the long run, with replacement and with a rate, each stream then
+    gives as much as any other, whatever the weights; in ``single_active`` heavy streams give somewhat more, since they
+    leave sooner and come back more often.
 
     Args:
         streams: The streams: Streams (muxes among them), Datasets, or anything that a Stream can be made of.
@@ -389,7 +395,7 @@ def as_flows(streams: Any, what: str) -> tuple[Flow, ...]:
         ArgumentError: There are none.
         KindError: They cannot be gone through, or one of them cannot be a stream.
     """
-    if isinstance(streams, Stream | Dataset | str | bytes) or not isinstance(streams, Iterable):
+    if isinstance(streams, Stream | Dataset | str | bytes | Mapping) or not isinstance(streams, Iterable):
         raise KindError(f"{what} takes a list of streams, got {type(streams).__name__}: [stream, ...]")
     flows = []
     for number, stream in enumerate(streams):

@@ -19,7 +19,8 @@ Floats = NDArray[np.float64]
 _BLOCK = 1024  # turns drawn together; these three are part of what a seed means
 _ACTIVATIONS = 64  # activations drawn together
 _EACH = 8  # numbers of each that are drawn with those of others
-_OF_TURNS, _OF_ACTIVATIONS, _FURTHER, _OF_ROUNDS = range(4)
+_MORE = 64  # further ones, which few activations need
+_OF_TURNS, _OF_ACTIVATIONS, _OF_ROUNDS = range(3)
 
 
 class Chances:
@@ -28,18 +29,20 @@ class Chances:
     Args:
         seed: The mux's.
         epoch: Of the run; hashed into the key, since where muxes nest it is wider than a word.
+        height: How many muxes lie one in another from there down, so that with one seed a mux draws other numbers than
+            those below it.
 
     >>> chances = Chances(0, epoch=0)
     >>> bool(chances.turns(1000, 48)[-1] == chances.turns(1047, 1)[0])
     True
     """
 
-    __slots__ = ("_activations", "_block", "_epoch", "_generators", "_numbers", "_rows", "_seed")
+    __slots__ = ("_activations", "_block", "_generators", "_numbers", "_path", "_rows", "_seed")
 
-    def __init__(self, seed: int, epoch: int) -> None:
+    def __init__(self, seed: int, epoch: int, height: int = 1) -> None:
         self._seed = seed
-        self._epoch = epoch
-        self._generators = seeds.KeyedGenerator(seed, "mux", epoch)
+        self._path = ("mux", epoch) if height == 1 else ("mux", epoch, height)
+        self._generators = seeds.KeyedGenerator(seed, *self._path)
         self._block = -1
         self._numbers: Floats = np.empty(0)
         self._activations = -1
@@ -69,7 +72,8 @@ class Chances:
             self._activations = block
         yield from self._rows[place]
         for more in count():
-            yield from _further(self._seed, self._epoch, ordinal, more).tolist()
+            generator = seeds.generator(self._seed, *self._path, "further", ordinal, more)
+            yield from _scaled(generator.bit_generator.random_raw(_MORE)).tolist()
 
     def permutation(self, number: int, length: int) -> list[int]:
         """Return the numbers below ``length`` in a random order, another one for each round."""
@@ -79,12 +83,6 @@ class Chances:
     def _drawn(self, purpose: int, number: int, many: int) -> Floats:
         words = self._generators.at(purpose, number).bit_generator.random_raw(many)
         return _scaled(words)
-
-
-def _further(seed: int, epoch: int, ordinal: int, more: int) -> Floats:
-    """Return further numbers of an activation, which few need: float64 ``(64,)``, a new array."""
-    generator = seeds.generator(seed, "mux", epoch, _FURTHER, ordinal, more)
-    return _scaled(generator.bit_generator.random_raw(64))
 
 
 def _scaled(words: object) -> Floats:

@@ -77,13 +77,14 @@ class Failing:
 
     def named(self, stream: int, error: Exception) -> Exception:
         """Return an error that says in which stream it was raised."""
-        where = f"stream {stream} of {self._flow.words()}: {self._shown(stream)}"
-        if isinstance(error, HeadraceError) and not isinstance(error, RecordError):
+        where = f"stream {stream} of {self._flow.words()}"
+        if isinstance(error, RecordError):  # which says what failed
+            return RecordError(f"{where}: {error}")
+        where += f": {self._shown(stream)}"
+        if isinstance(error, HeadraceError):
             error.add_note(f"in {where}")
             return error
-        return RecordError(
-            f"{where}: {error if isinstance(error, RecordError) else f'{type(error).__name__}: {error}'}"
-        )
+        return RecordError(f"{where}: {type(error).__name__}: {error}")
 
     def _asked(self, policy: Any, stream: int, error: Exception) -> Any:
         try:

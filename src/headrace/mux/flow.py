@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
@@ -15,6 +16,7 @@ from headrace.core.flow import Cursor, Flow, State
 from headrace.core.ledger import Ledger
 from headrace.mux.chances import Chances
 from headrace.mux.cursor import MuxCursor
+from headrace.mux.epochs import activation_epoch
 from headrace.mux.ground import Ground
 from headrace.mux.lifetimes import FOREVER
 from headrace.mux.planned import PlannedCursor
@@ -22,21 +24,30 @@ from headrace.mux.seating import Seating
 from headrace.mux.tally import Tally
 from headrace.mux.weights import Curriculum, Schedule, Weights
 from headrace.nodes.crossing import Crossing
+from headrace.stages.stage import below as flows_below
 from headrace.stages.stage import chain, dealt, is_endless, walk
 from headrace.stages.stage import ledgers as ledgers_of
 from headrace.stages.zip import branches
 
-_EPOCHS = 32  # bits: how many activations there may be in a run
 _SHOWN = 8
 _CACHED = ("ground", "text", "_kept", "_lengths")
+
+
+def muxes_in(flow: Flow) -> Iterator[MuxFlow]:
+    """Give the highest muxes in a flow: itself, or those that it stands on."""
+    if isinstance(flow, MuxFlow):
+        yield flow
+    else:
+        for below in flows_below(flow):
+            yield from muxes_in(below)
 
 
 @dataclass(frozen=True, eq=False)
 class MuxFlow:
     """What is common to all muxes.
 
-    Each activation of a stream is started with an epoch of its own, so that whatever is seeded in it draws anew: the
-    mux's epoch times 2**32 plus the number of the activation.
+    Each activation of a stream is started with an epoch of its own (see ``epochs``), so that whatever is seeded in it
+    draws anew.
 
     Args:
         upstreams: The streams.
@@ -80,7 +91,7 @@ class MuxFlow:
             StateError: It is damaged.
         """
         log = [] if state is None else state.get("weights")
-        seating = self.seated(Chances(self.seed, epoch), Schedule.of(self.weights, self.count, log))
+        seating = self.seated(Chances(self.seed, epoch, self.height), Schedule.of(self.weights, self.count, log))
         if state is not None:
             seating.restore(state)
         return seating
@@ -136,8 +147,13 @@ class MuxFlow:
         return chain(self.upstreams[stream])
 
     def epoch_of(self, epoch: int, ordinal: int) -> int:
-        """Return the epoch of an activation."""
-        return (epoch << _EPOCHS) + ordinal
+        """Return the epoch of an activation; no two in a tree of muxes have the same, nor that of a mux above."""
+        return activation_epoch(epoch, ordinal)
+
+    @cached_property
+    def height(self) -> int:
+        """How many muxes lie one in another from here down."""
+        return 1 + max((one.height for below in self.upstreams for one in muxes_in(below)), default=0)
 
     def length(self) -> int | None:
         return None

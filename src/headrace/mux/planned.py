@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from headrace.core import columns as column_of
+from headrace.core.errors import SchemaError
 from headrace.core.flow import State
 from headrace.core.meter import Clock
 from headrace.core.records import Columns, Records, Rows
@@ -17,7 +18,7 @@ from headrace.core.sizes import nbytes_of
 from headrace.core.source import Indices
 from headrace.mux.failing import Failing
 from headrace.mux.ground import Branch, Differing, Ground
-from headrace.mux.planner import Counts, Plan, Planner
+from headrace.mux.planner import Counts, Event, Plan, Planner
 from headrace.nodes.node import Context
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class PlannedCursor:
         self._at = 0  # records of the block that were handed out
         self._told = 0  # of these, in the tally
         self._happened = 0  # events of the plan that are in the tally
+        self._asked = 0  # records that the plan was to have
         self._together = 1  # units read together
         self._apart = False  # whether records differ in their dtypes, so that units are read one by one
         self._closed = False
@@ -115,20 +117,26 @@ class PlannedCursor:
             self._together = 2 * many // unit
 
     def _read(self, many: int, alike: bool) -> None:
-        self._plan = self._planner.plan(many)
+        self._plan, self._asked = self._planner.plan(many), many
         if len(self._plan.drawn[0]):
             self._block = self._ground.read(self._plan.drawn, self._context, alike)
+        else:  # the end: what has happened since the last record
+            self._tell_of(self._plan.events)
 
     def _explained(self, error: Exception, unit: int) -> Exception:
         """Return an error of some records with the stream that it is of, where one of them alone has it."""
         numbers: Indices = np.empty(0, np.int64)
+        seen: dict[int, Records] = {}  # a record of each stream
         try:
             for _ in range(unit):
                 numbers = numbers[:0]  # what fails before there are some is no stream's
                 drawn = self._planner.plan(1).drawn
                 numbers = drawn[0]
                 if len(numbers):
-                    self._ground.read(drawn, self._context, False)
+                    stream = int(self._ground.root.streams[int(numbers[0])])
+                    seen.setdefault(stream, self._ground.read(drawn, self._context, False))
+            if isinstance(error, SchemaError):
+                error = self._differing(error, seen)
         except Exception as found:
             error = found
             if len(numbers):
@@ -137,6 +145,18 @@ class PlannedCursor:
                 if error is not found:
                     error.__cause__ = found.__cause__ or found
         self._rewind()
+        return error
+
+    def _differing(self, error: SchemaError, seen: dict[int, Records]) -> SchemaError:
+        """Return an error of records that do not fit together with the first two streams that differ."""
+        (first, one), *others = seen.items()
+        for stream, other in others:
+            if _names(other) != _names(one):
+                shown = [f"stream {which} ({self._flow.shown(which)})" for which in (stream, first)]
+                return SchemaError(
+                    f"a batch needs records of the same columns; of {self._flow.words()} {shown[0]} has "
+                    f"{_names(other)}, and {shown[1]} has {_names(one)}"
+                )
         return error
 
     def _note(self, began: float) -> None:
@@ -204,14 +224,18 @@ class PlannedCursor:
         if plan is None or at == self._told:
             return
         _count(self._ground.root, plan.drawn[0][self._told : at], self._counts)
-        while self._happened < len(plan.events) and plan.events[self._happened].at < at:
-            event = plan.events[self._happened]
+        at_end = at == len(plan.drawn[0]) < self._asked  # then what follows the last record has happened, too
+        happened = [event for event in plan.events[self._happened :] if event.at < at + at_end]
+        self._tell_of(happened)
+        self._happened += len(happened)
+        self._told = at
+
+    def _tell_of(self, events: list[Event]) -> None:
+        for event in events:
             if event.given < 0:
                 event.tally.sat(event.stream)
             else:
                 event.tally.left(event.stream, event.given, event.ended)
-            self._happened += 1
-        self._told = at
 
     def set_weights(self, branch: Branch, weights: Any) -> bool:
         """Have a mux go by other weights from the next record on; says whether it is active."""
@@ -266,6 +290,14 @@ def _part(block: Records, first: int, last: int) -> Records:
     if isinstance(block, Rows):
         return Rows(block.records[first:last], block.shared)
     return Columns(column_of.part(block.batch, slice(first, last)), block.structure)
+
+
+def _names(records: Records) -> str:
+    """Return the names of the columns of a record."""
+    row = records.rows()[0]
+    if isinstance(row, Mapping):
+        return f"columns {', '.join(map(repr, row))}"
+    return f"{len(row)} fields" if isinstance(row, tuple) else "values"
 
 
 def _value(block: Records) -> Any:

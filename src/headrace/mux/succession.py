@@ -13,12 +13,12 @@ from headrace.core.flow import Cursor, Flow, State
 from headrace.core.ledger import Ledger
 from headrace.core.state import read_state, read_whole
 from headrace.core.warn import gathered, warn
+from headrace.mux.epochs import activation_epoch
 from headrace.mux.failing import Failing
 from headrace.mux.tally import Tally
 from headrace.stages.iterate import Iterate
 from headrace.stages.stage import Stage, chain
 
-_EPOCHS = 32  # bits
 _BARREN = 100_000  # streams in a row without an item that are no accident
 
 
@@ -134,7 +134,7 @@ class LazyChainCursor:
         self._count = flow.tally.now
 
     def _started(self, state: State | None) -> Cursor:
-        return self._flow.upstream.start(state, (self._epoch << _EPOCHS) + self._round)
+        return self._flow.upstream.start(state, activation_epoch(self._epoch, self._round))
 
     def __iter__(self) -> Self:
         return self
@@ -184,7 +184,7 @@ class LazyChainCursor:
         if self._barren > _BARREN:
             raise self._nothing()
         self._inner = self._converted(stream)
-        self._cursor = self._inner.start(None, (self._epoch << _EPOCHS) + self._number)
+        self._cursor = self._inner.start(None, activation_epoch(self._epoch, self._number))
         self._number += 1
         self._given = 0
         self._count.reach(self._number)
@@ -212,7 +212,7 @@ class LazyChainCursor:
         def again() -> Any:
             if self._cursor is not None:
                 self._cursor.close()
-            cursor = self._cursor = inner.start(None, (self._epoch << _EPOCHS) + number)
+            cursor = self._cursor = inner.start(None, activation_epoch(self._epoch, number))
             for _ in range(given):
                 next(cursor)
             return next(cursor)
@@ -255,7 +255,9 @@ class LazyChainCursor:
                 except StopIteration:
                     raise StateError(f"{self._flow.words()} has no stream {self._number - 1} any more") from None
                 self._inner = self._converted(stream)
-                self._cursor = self._inner.start(read_state(state, "at"), (self._epoch << _EPOCHS) + self._number - 1)
+                self._cursor = self._inner.start(
+                    read_state(state, "at"), activation_epoch(self._epoch, self._number - 1)
+                )
         if replays:
             warn(f"in {self._flow.words()}: {replays[-1]}", ReplayWarning)
 

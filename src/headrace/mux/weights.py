@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -12,7 +12,7 @@ from headrace.core import quotas
 from headrace.core.arguments import function as check_function
 from headrace.core.arguments import whole
 from headrace.core.callables import code_of, failure, name_of
-from headrace.core.errors import ArgumentError, RecordError, StateError
+from headrace.core.errors import ArgumentError, KindError, RecordError, StateError
 from headrace.mux.chances import Floats
 
 NEVER = 1 << 62
@@ -78,10 +78,9 @@ def check(weights: Any, streams: int) -> Floats:
         KindError: They are no numbers.
         ArgumentError: They are too many or too few, negative, infinite or missing (NaN), or all 0.
     """
-    if isinstance(weights, str) or not hasattr(weights, "__iter__"):
-        numbers = quotas.check([weights])
-    else:
-        numbers = quotas.check(weights if isinstance(weights, Sequence) else [*weights])
+    if isinstance(weights, str | Mapping) or not hasattr(weights, "__iter__"):
+        raise KindError(f"weights must be a list of numbers, one for each stream, got {weights!r:.200}")
+    numbers = quotas.check(weights if isinstance(weights, Sequence) else [*weights])
     if len(numbers) != streams:
         raise ArgumentError(f"{streams} streams need as many weights, got {len(numbers)}")
     return np.array(numbers, np.float64)

@@ -41,6 +41,7 @@ _MOST_BATCHES = 16
 _SMALL = 1 << 18  # bytes
 _SHORT = 2e-4  # seconds: batches that take less are asked for together
 _LAST_EPOCH = 1 << 62
+_FOLDED = 1 << 30
 _WORTH_PREPARING = 1 << 15  # records: the order of fewer is made in less than a millisecond
 
 
@@ -134,17 +135,17 @@ class Crossing:
 def first_epoch(epoch: int, epochs: int | None) -> int:
     """Return the first of a node's epochs that a flow of so many goes through when it is started for an epoch.
 
-    Each epoch of the flow has some of its own, as long as 64 bits hold them; beyond that (where muxes nest) they begin
-    at a random place, which is a function of the epoch.
+    Each epoch of the flow has some of its own, as long as 62 bits hold them. What is beyond that, as the epochs of
+    muxes that nest are, is folded by a hash into 30 bits, so that whatever repeats below has room.
 
-    >>> first_epoch(3, 2), first_epoch(1, None) == 2**32, first_epoch(2**100, 1) < 2**62
+    >>> first_epoch(3, 2), first_epoch(1, None) == 2**32, first_epoch(2**100, 1) < 2**30
     (6, True, True)
     """
     rounds = ENDLESS_STRIDE if epochs is None else max(epochs, 1)  # a take() of an endless one can be repeated
     if (epoch + 1) * rounds <= _LAST_EPOCH:
         return epoch * rounds
     digest = blake2b(str(epoch).encode(), digest_size=16).digest()
-    return int.from_bytes(digest, "little") % (_LAST_EPOCH // rounds) * rounds
+    return int.from_bytes(digest, "little") % min(_LAST_EPOCH // rounds, _FOLDED) * rounds
 
 
 class _CrossingCursor:
