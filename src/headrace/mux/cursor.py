@@ -111,7 +111,10 @@ class MuxCursor:
         """
         seating = self._seating
         for seat in np.flatnonzero((seating.stream != NOBODY) & (seating.schedule.at(0) > 0)).tolist():
-            found = any(True for _ in self._cursors[seat] or self._open(seat))
+            try:
+                found = any(True for _ in self._cursors[seat] or self._open(seat))
+            except Exception as error:
+                found = self._failed(seat, error) is not SKIP
             self._release(seat)
             if found:
                 return
