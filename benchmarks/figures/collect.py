@@ -14,8 +14,12 @@ from benchmarks.workloads import PLAIN, QUICK, WORKLOADS, Data
 
 RUNS = 5
 SOURCES = {"draws": "draws alone", "reads": "drawn and read", "generators": "generators", "bare": "generators"}
-SHOWN = {"mix": "`mix`", "shuffled": "`ShuffledMux`", "stochastic": "`StochasticMux`, 10 active"}
-LOOP = {"loop": "a plain loop in random order"}
+SHOWN = {
+    "mix": "`mix`",
+    "shuffled": "`ShuffledMux`",
+    "stochastic": "`StochasticMux`, 10 active",
+    "loop": "a plain loop in random order",
+}
 HEAD = ["## Headrace's other figures", "", "Medians over fresh processes.", "", "| what | figure |", "| --- | --- |"]
 
 Lines = list[str]
@@ -144,9 +148,8 @@ def _predicting(size: str, runs: int) -> tuple[Lines, Lines]:
 def _sources(size: str, runs: int) -> tuple[Lines, Lines]:
     lines, goals = [], []
     for what, says in SOURCES.items():
-        for kind, title in (LOOP if what == "bare" else SHOWN).items():
-            found = child.run("sources", kind, what, size)
-            name = f"{title}, {found['many']:,} sources against {found['few']}, {says}"
+        for kind, found in child.run("sources", what, size).items():
+            name = f"{SHOWN[kind]}, {found['many']:,} sources against {found['few']}, {says}"
             each, first = found["record"][1] * 1e9, found["first"][1] * 1e3
             text = f"{number(found['ratio'])} times the time per record, {number(each)} ns"
             lines.append(f"| {name} | {text}; first batch {number(first)} ms |")

@@ -115,5 +115,6 @@ def figure(data: Data, kind: str, what: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    kind, what, size = sys.argv[1:]
-    print(json.dumps(figure(Data(chosen("table", size)), kind, what)))
+    what, size = sys.argv[1:]
+    kinds = ["loop"] if what == "bare" else ["mix", "shuffled", "stochastic"]
+    print(json.dumps({kind: figure(Data(chosen("table", size)), kind, what) for kind in kinds}))
