@@ -105,6 +105,16 @@ class TestOdds:
             assert (found > 0).all()
             assert np.isfinite(found).all()
 
+    @pytest.mark.parametrize("few", [1, 3])
+    @pytest.mark.parametrize("seats", [1, 2, 3, 4])
+    def test_some_that_are_as_good_as_nothing(self, few: int, seats: int) -> None:
+        for least in (1e-9, 1e-17, 1e-100, 5e-324):
+            array = np.array([1.0] * 3 + [least] * few)
+            if seats <= len(array):
+                reached = included(conditional_poisson(odds(array, seats).tolist(), seats), len(array))
+                assert reached[:3] == pytest.approx(min(1, seats / 3), rel=1e-5)
+                assert speeds(array, seats).min() == 1
+
     @pytest.mark.parametrize("seats", [2, 50, 700, 1497, 1499])
     @pytest.mark.parametrize("kind", ["lognormal", "zipf", "two"])
     def test_many_streams(self, kind: str, seats: int) -> None:

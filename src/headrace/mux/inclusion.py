@@ -25,6 +25,7 @@ _ALWAYS = 1e9  # times the odds of any other
 _CLOSE = 1e-5
 _TABLE = 1 << 18
 _LEAST = 1e-300  # what is less has no logarithm
+_NEVER = 1e-30  # times the largest weight
 _VANISHED = 34.0  # exp(-34) is no more than the rounding of a float
 _LEVEL = 1e-6  # how closely a factor has to be known that is chosen freely
 
@@ -163,8 +164,8 @@ def _scaled(odds: Floats, seats: int) -> Floats:
 
 
 def _relative(weights: Floats) -> Floats:
-    """Return weights relative to the largest: so sums stay finite."""
-    return np.asarray(np.maximum(weights / weights.max(), _LEAST), np.float64)
+    """Return weights relative to the largest, so that sums stay finite; the least are as good as never drawn."""
+    return np.asarray(np.maximum(weights / weights.max(), _NEVER), np.float64)
 
 
 def _parts(values: Floats, width: int) -> list[Floats]:
