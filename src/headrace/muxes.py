@@ -20,6 +20,7 @@ from headrace.mux.succession import LazyChain, Streams
 from headrace.mux.tally import Stats
 from headrace.mux.weights import Curriculum, as_weights
 from headrace.mux.working_set import Mode, Weighting, check_word
+from headrace.nodes.crossing import Crossing
 from headrace.stages.iterate import Iterate
 from headrace.stream import Stream, _flow_of
 
@@ -384,6 +385,8 @@ def mix(
 
 def as_flow(stream: Any) -> Flow:
     """Return the flow of a Stream, of one pass over a Dataset, or of what a Stream can be made of."""
+    if isinstance(stream, Dataset):
+        return Crossing(stream._node)
     flow = _flow_of(stream)
     return Iterate.of(stream) if flow is None else flow
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from headrace.core.errors import HeadraceError, ReplayWarning, StateError
+from headrace.core.errors import HeadraceError, OrderError, ReplayWarning, StateError
 from headrace.core.failures import SKIP
 from headrace.core.flow import Cursor, State
 from headrace.core.warn import gathered, warn
@@ -39,7 +39,8 @@ class MuxCursor:
         seats = len(self._seating.stream)
         self._cursors: list[Cursor | None] = [None] * seats
         self._places: list[State | None] = [None] * seats  # of streams that are not open yet
-        self._left: list[int] = self._seating.life.tolist()  # items that each may still give
+        self._lives: list[int] = self._seating.life.tolist()
+        self._left: list[int] = list(self._lives)  # items that each may still give
         self._told: list[int] = [0] * seats  # items of each that are in the tally
         self._turns: Iterator[int] = iter(())
         self._used = 0  # turns since they were asked for
@@ -94,8 +95,10 @@ class MuxCursor:
         self._gave()
         if self._seating.is_renewed():
             self.tell()
-        turns = self._seating.turns(_ASKED)
-        self._reseat()
+        try:
+            turns = self._seating.turns(_ASKED)
+        finally:
+            self._reseat()
         if not len(turns):
             if not self._seating.step:
                 self._look_for_an_item()
@@ -113,6 +116,8 @@ class MuxCursor:
         for seat in np.flatnonzero((seating.stream != NOBODY) & (seating.schedule.at(0) > 0)).tolist():
             try:
                 found = any(True for _ in self._cursors[seat] or self._open(seat))
+            except OrderError:
+                found = False  # a mux, and it says the same of its streams
             except Exception as error:
                 found = self._failed(seat, error) is not SKIP
             self._release(seat)
@@ -131,7 +136,7 @@ class MuxCursor:
         for seat in refilled:
             self._release(seat)
             self._places[seat] = None
-            self._left[seat] = int(seating.life[seat])
+            self._lives[seat] = self._left[seat] = int(seating.life[seat])
             self._told[seat] = 0
             if seating.stream[seat] != NOBODY:
                 self._count.sat(int(seating.stream[seat]))
@@ -144,7 +149,7 @@ class MuxCursor:
         return cursor
 
     def _given(self, seat: int) -> int:
-        return int(self._seating.life[seat]) - self._left[seat]
+        return self._lives[seat] - self._left[seat]
 
     def _end(self, seat: int) -> None:
         """Close a stream that has given its last item; who comes after it is seen at the next step."""
@@ -198,7 +203,7 @@ class MuxCursor:
         self._gave()
         value, goes_on = self._failing.settle(stream, given, self._seating.step, error, again)
         if not goes_on and value is not SKIP:  # it is the last one of this activation
-            self._seating.life[seat] = given + 1
+            self._seating.life[seat] = self._lives[seat] = given + 1
             self._left[seat] = 1
         return value
 
@@ -218,13 +223,15 @@ class MuxCursor:
     def _restore(self, state: State) -> None:
         """Open the streams that were active where they were."""
         seating = self._seating
-        self._left = seating.life.tolist()
+        self._lives = seating.life.tolist()
+        self._left = list(self._lives)
         opened = []
         for entry in read_seats(state):
             seat, given = seating.sit(entry)
             if not isinstance(entry[5], dict | None):
                 raise StateError(f"the state is damaged: the place of stream {entry[1]} is {entry[5]!r:.100}")
-            self._left[seat] = int(seating.life[seat]) - given
+            self._lives[seat] = int(seating.life[seat])
+            self._left[seat] = self._lives[seat] - given
             self._told[seat] = given
             self._places[seat] = entry[5]
             if not self._left[seat] and entry[1] != NOBODY:

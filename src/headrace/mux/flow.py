@@ -131,6 +131,8 @@ class MuxFlow:
         if known != 0:
             return known
         flow = self.upstreams[stream]
+        if type(flow) is not Crossing and any(getattr(one, "ends_by_weights", False) for one in walk(flow)):
+            return None  # these may be set in the middle
         length = flow.length()
         found = FOREVER if length is None and is_endless(flow) else length
         if isinstance(flow, Crossing | MuxFlow):  # which stay as they are; a list may grow
@@ -170,6 +172,11 @@ class MuxFlow:
     def endless(self) -> bool:
         """Whether there is no end."""
         return True
+
+    @property
+    def ends_by_weights(self) -> bool:
+        """Whether it has an end, and other weights another one."""
+        return False
 
     @property
     def adjustable(self) -> bool:

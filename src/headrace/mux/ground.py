@@ -12,17 +12,15 @@ import numpy as np
 
 from headrace.core.address import At
 from headrace.core.flow import State
-from headrace.core.order import Slice
 from headrace.core.records import Records, Rows
 from headrace.core.source import Indices
 from headrace.mux.runs import Runs
 from headrace.nodes.crossing import Crossing, first_epoch
-from headrace.nodes.leaf import Leaf
+from headrace.nodes.ground import Slices, slice_of
 from headrace.nodes.maps import has_policies
 from headrace.nodes.merged import merged
-from headrace.nodes.node import Context, Node
-from headrace.nodes.ordered import Ordered
-from headrace.nodes.stamps import check_files, files
+from headrace.nodes.node import Context
+from headrace.nodes.stamps import check_files, files, leaves
 from headrace.workers.inline import Inline
 
 if TYPE_CHECKING:
@@ -62,6 +60,9 @@ class Branch:
         return np.repeat(np.arange(len(self.inner)), sizes)
 
 
+Stamps: TypeAlias = dict[tuple[int, ...], dict[str, str]]
+"""Of files, by the sources that lie in them."""
+
 Drawn: TypeAlias = tuple[Indices, Indices, Indices]
 """Records by the number of the Dataset, the position in it and the epoch: int64 ``(n,)`` each."""
 
@@ -88,7 +89,7 @@ class Ground:
     @cached_property
     def lengths(self) -> Indices:
         """How many records an epoch of each has; 2**62 without an end, and where only one epoch is gone through."""
-        return np.array([1 << 62 if one.epochs == 1 else _length(one) for one in self.crossings], np.int64)
+        return np.array([1 << 62 if one.epochs == 1 else max(_length(one), 1) for one in self.crossings], np.int64)
 
     @cached_property
     def single(self) -> bool:
@@ -96,21 +97,14 @@ class Ground:
         return all(crossing.epochs == 1 for crossing in self.crossings)
 
     @cached_property
-    def shared(self) -> tuple[Leaf, Indices, Indices] | None:
-        """The one source that all are slices of, where each begins in it, and its steps; None where they are not."""
-        found = [_affine(crossing.node) for crossing in self.crossings]
-        known = [one for one in found if one is not None]
-        if len(known) < len(found):
-            return None
-        leaf = known[0][0]
-        if any(one[0].source is not leaf.source or one[0].names != leaf.names for one in known):
-            return None
-        return leaf, np.array([one[1] for one in known]), np.array([one[2] for one in known])
+    def shared(self) -> Slices | None:
+        """All as slices of one source; None where they are not."""
+        return Slices.of([crossing.node for crossing in self.crossings])
 
     @cached_property
     def runs(self) -> Runs | None:
         """The columns of all, where they are alike and at hand; None where they are not."""
-        found = [_affine(crossing.node) for crossing in self.crossings]
+        found = [slice_of(crossing.node) for crossing in self.crossings]
         return Runs.of([one for one in found if one is not None]) if all(found) else None
 
     def first_epoch(self, number: int, epoch: int) -> int:
@@ -131,8 +125,7 @@ class Ground:
         """
         numbers, positions, epochs = drawn
         if self.shared is not None:
-            leaf, begins, steps = self.shared
-            return leaf.read(At(begins.take(numbers) + positions * steps.take(numbers)), context)
+            return self.shared.leaf.read(At(self.shared.positions(numbers, positions)), context)
         if self.runs is not None:
             return self.runs.read(numbers, positions, context)
         order = np.argsort(numbers, kind="stable")
@@ -148,12 +141,40 @@ class Ground:
             _check_alike(parts)
         return merged(parts, places)
 
-    def place(self, number: int, epoch: int, given: int) -> State:
-        """Return the place in a Dataset as its own state says it: behind an epoch's last record, not in the next."""
+    def place(self, number: int, epoch: int, given: int, known: Stamps) -> State:
+        """Return the place in a Dataset as its own state says it: behind an epoch's last record, not in the next.
+
+        Args:
+            number: Which Dataset.
+            epoch: With which it began.
+            given: How many records it has given since.
+            known: What is known of files from other places of one state; written to.
+        """
         rounds, step = divmod(given - 1, int(self.lengths[number]))
         state: State = {"epoch": epoch + rounds, "base": 0, "step": step + 1, "size": 1, "count": 1}
-        stamps = files(self.crossings[number].node)
+        stamps = self._stamps(number, known)
         return {**state, "files": stamps} if stamps else state
+
+    def _stamps(self, number: int, known: Stamps) -> dict[str, str]:
+        """Return the stamps of a Dataset's files: each source is looked at once, one without files never again."""
+        sources = self._sources[number]
+        if sources is None:
+            sources = self._sources[number] = tuple(id(leaf.source) for leaf in leaves(self.crossings[number].node))
+        if self._fileless.issuperset(sources):
+            return {}
+        if sources not in known:
+            known[sources] = files(self.crossings[number].node)
+            if not known[sources]:
+                self._fileless.update(sources)
+        return known[sources]
+
+    @cached_property
+    def _sources(self) -> list[tuple[int, ...] | None]:
+        return [None] * len(self.crossings)
+
+    @cached_property
+    def _fileless(self) -> set[int]:
+        return set()
 
     def check(self, number: int, place: Any) -> None:
         """Refuse a place in a Dataset whose files have changed.
@@ -228,13 +249,3 @@ def _is_plain(crossing: Crossing) -> bool:
 def _length(crossing: Crossing) -> int:
     length = crossing.node.length
     return 1 << 62 if length is None else length
-
-
-def _affine(node: Node) -> tuple[Leaf, int, int] | None:
-    """Return the source that a node is a slice of, where it begins there and its step; None where it is none."""
-    begin, step = 0, 1
-    while not isinstance(node, Leaf):
-        if not isinstance(node, Ordered) or not isinstance(node.bound, Slice):
-            return None
-        begin, step, node = node.bound.start + begin * node.bound.step, step * node.bound.step, node.input
-    return node, begin, step

@@ -21,7 +21,7 @@ from headrace.mux.chances import Floats
 _ROUNDS = 200
 _PART = 0.6  # of a step
 _NEAR = 1e-9
-_ALWAYS = 1e9  # times the odds of any other
+ALWAYS = 1e9  # times the odds of any other: of a stream that has a seat at all times
 _CLOSE = 1e-5
 _TABLE = 1 << 18
 _LEAST = 1e-300  # what is less has no logarithm
@@ -69,7 +69,7 @@ def odds(weights: Floats, seats: int) -> Floats:
     drawn = np.flatnonzero(weights > 0)
     chances = inclusion(weights[drawn], seats)
     always = chances > 1 - _NEAR
-    own = np.where(always, _ALWAYS, 1.0)
+    own = np.where(always, ALWAYS, 1.0)
     if not always.all():
         own[~always] = _odds(chances[~always], seats - int(always.sum()))
     found = np.zeros(len(weights))

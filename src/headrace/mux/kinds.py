@@ -54,7 +54,15 @@ class StochasticMux(MuxFlow):
 
     @property
     def endless(self) -> bool:
-        return self.mode != "exhaustive" or any(map(is_endless, self.upstreams))
+        if self.mode != "exhaustive":
+            return True
+        if self.rate is not None or isinstance(self.weights, Curriculum):
+            return False
+        return any(is_endless(flow) for flow, weight in zip(self.upstreams, self.weights, strict=True) if weight)
+
+    @property
+    def ends_by_weights(self) -> bool:
+        return self.mode == "exhaustive"
 
     def settings(self) -> list[str]:
         words = [f"n_active={self.n_active}", f"rate={self.rate}", *self.weights_text()]
@@ -167,6 +175,10 @@ class QuotaMux(MuxFlow):
             return all(map(is_endless, self.upstreams))
         ends = [is_endless(flow) for flow, weight in zip(self.upstreams, self.weights, strict=True) if weight]
         return all(ends) if self.stop == "first" else any(ends)
+
+    @property
+    def ends_by_weights(self) -> bool:
+        return True
 
     def settings(self) -> list[str]:
         return [*self.weights_text(), f"stop={self.stop!r}"]

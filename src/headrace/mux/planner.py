@@ -13,12 +13,15 @@ import numpy as np
 from headrace.core.errors import OrderError, StateError
 from headrace.core.flow import State
 from headrace.core.source import Indices
-from headrace.mux.ground import Branch, Drawn, Ground
+from headrace.mux.ground import Branch, Drawn, Ground, Stamps
 from headrace.mux.seating import NOBODY, read_seats
 from headrace.mux.tally import Count
 
 Counts: TypeAlias = dict[int, Count]
 """What is counted, by the place of the mux among those below a cursor."""
+
+
+_MOST = 1 << 20
 
 
 class Event(NamedTuple):
@@ -73,6 +76,7 @@ class Planner:
         self._given: Indices = np.zeros(seats, np.int64)
         self._epochs: Indices = np.zeros(seats, np.int64)  # with which the Datasets on the seats begin
         self._inner: list[Planner | None] = [None] * seats
+        self._ahead = _MOST  # turns asked for together: fewer where they do not hold for long
         self._leaving: list[int] = []  # seats whose streams have given their last record
         if state is not None:
             self._restore(state)
@@ -90,11 +94,13 @@ class Planner:
         for seat in leaving:
             self._leave(seat, int(self._given[seat]), 0, events)
         while done < many:
-            turns = self.seating.turns(many - done)
+            turns = self.seating.turns(min(many - done, self._ahead))
             self._reseat(done, events)
             if not len(turns):
                 break
-            done += self._serve(turns, drawn, done, events)
+            used = self._serve(turns, drawn, done, events)
+            self._ahead = 2 * used if used < len(turns) else min(2 * self._ahead, _MOST)
+            done += used
         numbers, positions, epochs = (column[:done] for column in drawn)
         events.sort(key=_when)
         return Plan((numbers, positions, epochs), events)
@@ -241,6 +247,7 @@ class Planner:
         """Return where the next record begins, as a ``MuxCursor`` does."""
         seating = self.seating
         entries = []
+        known: Stamps = {}
         given = self._given.tolist()
         for seat, stream in enumerate(seating.stream.tolist()):
             inner = self._inner[seat]
@@ -250,7 +257,7 @@ class Planner:
             elif inner is not None:
                 at = inner.state()
             else:
-                at = self._ground.place(int(self._branch.numbers[stream]), int(self._epochs[seat]), given[seat])
+                at = self._ground.place(int(self._branch.numbers[stream]), int(self._epochs[seat]), given[seat], known)
             entry = seating.entry(seat, given[seat], at)
             if entry is not None:
                 entries.append(entry)

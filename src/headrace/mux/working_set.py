@@ -12,7 +12,7 @@ from headrace.core.flow import State
 from headrace.core.source import Indices
 from headrace.core.state import read_list, read_whole
 from headrace.mux.chances import Chances, Floats
-from headrace.mux.inclusion import odds, speeds
+from headrace.mux.inclusion import ALWAYS, odds, speeds
 from headrace.mux.lifetimes import lifetime
 from headrace.mux.picker import Picker
 from headrace.mux.seating import NOBODY, Lengths, Seating
@@ -49,6 +49,7 @@ class WorkingSet(Seating):
         self._speeds = np.zeros(seats)  # of the seats
         self._sum: float | None = None  # of the speeds, while they stay
         self._picker: Picker | None = None
+        self._left = NOBODY  # the stream whose seat is given away
         self._opened = False
         self._weigh(0)
 
@@ -66,7 +67,12 @@ class WorkingSet(Seating):
         else:
             self._speed_of = speeds(weights, len(self.stream))
             self._odds = weights if rules.mode == "exhaustive" else odds(weights, len(self.stream))
-        self._choice = Picker(self._odds)
+        sit = rules.mode == "single_active" and rules.weighting == "records"
+        always = (self._odds >= ALWAYS) & sit
+        self._always = dict.fromkeys(np.flatnonzero(always).tolist())
+        self._standing = bool(self._always)  # whether one of them may be without a seat
+        drawn = np.where(always, 0.0, self._odds)
+        self._choice = Picker(drawn) if drawn.any() else None
 
     def turns(self, many: int) -> Indices:
         if not self._opened:
@@ -114,7 +120,7 @@ class WorkingSet(Seating):
             self._weigh(self.step)  # nobody sits yet: all begin by these, as in a run that is resumed here
 
     def leave(self, seat: int, given: int, ended: bool) -> bool:
-        stream = int(self.stream[seat])
+        stream = self._left = int(self.stream[seat])
         speed = float(self._speeds[seat])
         self._unseat(seat)
         if ended and not given:
@@ -122,6 +128,7 @@ class WorkingSet(Seating):
         else:
             self._barren = 0
         number = self._seat(seat)
+        self._left = NOBODY
         changed = bool(self._speeds[seat] != speed)
         if changed:
             self._picker = self._sum = None
@@ -173,7 +180,15 @@ class WorkingSet(Seating):
     def _choose(self, numbers: Iterator[float]) -> int | None:
         """Return a stream that may take a seat, by the odds; None where there is none."""
         once = self.rules.mode != "with_replacement"
-        for _ in range(_TRIES):
+        if self._left in self._always and not self._out[self._left]:
+            return self._left
+        if self._standing:
+            for stream in self._always:
+                if not self._out[stream] and not self._seated[stream]:
+                    return stream
+            self._standing = False
+        for _ in range(_TRIES if self._choice is not None else 0):
+            assert self._choice is not None
             stream = self._choice.one(next(numbers))
             if not self._out[stream] and not (once and self._seated[stream]):
                 return stream

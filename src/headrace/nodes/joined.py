@@ -19,7 +19,7 @@ from headrace.core.records import Columns, Records, Rows
 from headrace.core.schedule import Mixture
 from headrace.core.schema import Field, Schema
 from headrace.core.source import Indices
-from headrace.nodes.ground import positions_of, shared_leaf
+from headrace.nodes.ground import Slices, positions_of, shared_leaf
 from headrace.nodes.leaf import Leaf
 from headrace.nodes.merged import merged
 from headrace.nodes.node import Context, Node
@@ -114,11 +114,18 @@ class Switched(Joined):
     def read(self, at: At, context: Context) -> Records:
         if len(at.positions) == 0:
             return self.inputs[0].read(At(at.positions), context)
+        if self._slices is not None:
+            places, positions, _ = self.route(at)
+            return self._slices.leaf.read(At(self._slices.positions(places, positions)), context)
         parts = [(self.inputs[place], rows, below) for place, rows, below in self._parts(at)]
         if self._leaf is not None:
             return self._leaf.read(At(positions_of(parts, len(at.positions))), context)
         read = [node.read(below, context) for node, _, below in parts]
         return read[0] if len(parts) == 1 else merged(read, [rows for _, rows, _ in parts])
+
+    @cached_property
+    def _slices(self) -> Slices | None:
+        return Slices.of(self.inputs)
 
     @cached_property
     def _leaf(self) -> Leaf | None:
@@ -129,6 +136,9 @@ class Switched(Joined):
             epochs = np.broadcast_to(np.asarray(at.epochs, np.int64), at.positions.shape).tolist()
             steps = zip(np.split(at.positions, len(at.positions)), epochs, strict=True)
             return np.concatenate([self.ids(At(step, epoch)) for step, epoch in steps])
+        if self._slices is not None and len(at.positions):  # of one source, whose own numbers are the ids
+            places, positions, _ = self.route(at)
+            return self._slices.positions(places, positions)
         parts = [(rows, self._ids_of(place, below)) for place, rows, below in self._parts(at)]
         if len(parts) == 1:
             return parts[0][1]

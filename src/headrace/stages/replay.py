@@ -133,7 +133,7 @@ def snapshot(item: Any) -> Any:
         for name, part in item.items():
             if type(part) is np.ndarray and part.nbytes <= _COPIED_BYTES and not part.dtype.hasobject:
                 parts[name] = part.copy()
-            elif type(part) in _ATOMS:
+            elif type(part) in _ATOMS or isinstance(part, _SCALARS):
                 parts[name] = part
             else:
                 break
