@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from typing import Any, Literal, Self, TypeAlias, overload
 
+from numpy.typing import NDArray
+
 from headrace.core import seeds
 from headrace.core.arguments import whole
 from headrace.core.errors import ArgumentError, KindError
@@ -26,7 +28,7 @@ from headrace.stream import Stream, _flow_of
 
 __all__ = ["ChainMux", "Curriculum", "Mux", "RoundRobinMux", "ShuffledMux", "Stats", "StochasticMux", "mix"]
 
-Weights: TypeAlias = Sequence[float] | Callable[[int], Sequence[float]] | Curriculum | None
+Weights: TypeAlias = Sequence[float] | NDArray[Any] | Callable[[int], Sequence[float]] | Curriculum | None
 
 
 class Mux(Stream):
@@ -74,7 +76,7 @@ class Mux(Stream):
         stats: Stats = flow.tally.stats()
         return stats
 
-    def set_weights(self, weights: Sequence[float]) -> None:
+    def set_weights(self, weights: Sequence[float] | NDArray[Any]) -> None:
         """Have the iterations of this mux that are running go by other weights, from their next record on.
 
         It is part of their state from then on: a run that is resumed goes by the same weights at the same records.
