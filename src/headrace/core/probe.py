@@ -6,6 +6,7 @@ many stages do. So for a step that is measured clocks are put between the cursor
 
 from __future__ import annotations
 
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -91,13 +92,22 @@ class _Clock:
         self.items += 1
         return item
 
-    def take_columns(self, many: int) -> Any:
-        """Measure what gives items as columns."""
+    @property
+    def take_columns(self) -> Any:
+        """What gives items as columns, measured; there is none where the cursor has none."""
+        return partial(self._timed, self.cursor.take_columns)
+
+    @property
+    def take_lent(self) -> Any:
+        """What lends items, measured; there is none where the cursor has none."""
+        return partial(self._timed, self.cursor.take_lent)
+
+    def _timed(self, take: Any, many: int) -> Any:
         began = perf_counter()
-        records = self.cursor.take_columns(many)
+        items = take(many)
         self.seconds += perf_counter() - began
-        self.items += len(records)
-        return records
+        self.items += len(items)
+        return items
 
     def state(self) -> State:
         state: State = self.cursor.state()
@@ -110,18 +120,11 @@ class _Clock:
         return getattr(self.cursor, name)
 
 
-class _ItemClock(_Clock):
-    """Of a cursor that gives items alone, one by one."""
-
-    __slots__ = ()
-    take_columns = None  # type: ignore[assignment]
-
-
 def _placed(cursor: Any) -> list[tuple[Any, _Clock]]:
     """Put a clock under each cursor of a chain; return them, from the top, each with the cursor above it."""
     clocks: list[tuple[Any, _Clock]] = []
     while (below := getattr(cursor, "_upstream", None)) is not None:
-        clock = _Clock(below) if hasattr(below, "take_columns") else _ItemClock(below)
+        clock = _Clock(below)
         cursor._upstream = clock
         clocks.append((cursor, clock))
         cursor = below

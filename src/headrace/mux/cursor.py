@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -38,6 +38,8 @@ class MuxCursor:
         self._seating = flow.seating(epoch, state)
         seats = len(self._seating.stream)
         self._cursors: list[Cursor | None] = [None] * seats
+        self._nexts: list[Callable[[], Any] | None] = [None] * seats  # what draws from each cursor
+        self._lends: list[Callable[[], Any] | None] = [None] * seats
         self._places: list[State | None] = [None] * seats  # of streams that are not open yet
         self._lives: list[int] = self._seating.life.tolist()
         self._left: list[int] = list(self._lives)  # items that each may still give
@@ -56,6 +58,30 @@ class MuxCursor:
         return self
 
     def __next__(self) -> Any:
+        return self._draw(self._nexts)
+
+    def lend(self) -> Any:
+        """Return the next item to somebody who lets nobody write to it before ``settle`` is called."""
+        return self._draw(self._lends)
+
+    def take_lent(self, many: int) -> list[Any]:
+        """Return the next items, each of them lent: at most ``many``, none at the end."""
+        items = []
+        draw, lends = self._draw, self._lends
+        with suppress(StopIteration):  # what there is, is given; the next call finds the end again
+            for _ in range(many):
+                items.append(draw(lends))
+        return items
+
+    def settle(self) -> None:
+        """Have the streams note what the items that were lent are known by, before others may write to them."""
+        for cursor in self._cursors:
+            settle = getattr(cursor, "settle", None)
+            if settle is not None:
+                settle()
+
+    def _draw(self, pulls: list[Callable[[], Any] | None]) -> Any:
+        """Return the next item, drawn in one of the two ways."""
         if self._leaving >= 0:
             self._leave(self._leaving, False)
         seat = next(self._turns, NOBODY)
@@ -63,8 +89,11 @@ class MuxCursor:
             seat = self._ask()
         while True:
             try:
-                cursor = self._cursors[seat]
-                item = next(self._open(seat) if cursor is None else cursor)
+                pull = pulls[seat]
+                if pull is None:
+                    self._open(seat)
+                    pull = pulls[seat]
+                item = pull()  # type: ignore[misc]
             except StopIteration:
                 seat = self._next_on(seat)
             except Exception as error:
@@ -146,6 +175,8 @@ class MuxCursor:
         epoch = self._flow.epoch_of(self._epoch, int(self._seating.ordinal[seat]))
         cursor = self._flow.upstreams[stream].start(self._places[seat], epoch)
         self._cursors[seat] = cursor
+        self._nexts[seat] = cursor.__next__
+        self._lends[seat] = getattr(cursor, "lend", cursor.__next__)
         return cursor
 
     def _given(self, seat: int) -> int:
@@ -158,6 +189,7 @@ class MuxCursor:
 
     def _release(self, seat: int) -> None:
         cursor, self._cursors[seat] = self._cursors[seat], None
+        self._nexts[seat] = self._lends[seat] = None
         if cursor is not None:
             cursor.close()
 

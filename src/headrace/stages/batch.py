@@ -95,20 +95,29 @@ class BatchedCursor(StageCursor):
         self._count = count
 
     def _take(self, many: int) -> Records:
-        """Draw items: as columns, where what lies upstream has them so."""
-        take = getattr(self._upstream, "take_columns", None)
-        if take is None:
-            return Rows(list(islice(self._upstream, many)))
-        records: Records = take(many)
-        return records
+        """Draw items: as columns, where what lies upstream has them so; lent, where they are copied here."""
+        upstream: Any = self._upstream
+        if hasattr(upstream, "take_columns"):
+            records: Records = upstream.take_columns(many)
+            return records
+        if self._flow.collate is None and hasattr(upstream, "take_lent"):
+            return Rows(upstream.take_lent(many))
+        return Rows(list(islice(upstream, many)))
+
+    def _settle(self) -> None:
+        settle = getattr(self._upstream, "settle", None)
+        if settle is not None:
+            settle()
 
     def __next__(self) -> Any:
         flow = self._flow
         items = self._take(flow.size)
         if not len(items) or (flow.drop_remainder and len(items) < flow.size):
+            self._settle()
             raise StopIteration
         try:
             batch = collate(items, flow.pad, flow.collate)
+            self._settle()
         except HeadraceError as error:
             if isinstance(error, RecordError):
                 raise RecordError(f"batch {self._count}: {error}") from error.__cause__

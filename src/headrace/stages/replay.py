@@ -37,11 +37,12 @@ class ReplayCursor:
         StateError: The replay gives fewer items than the state says, or another one at its end.
     """
 
-    __slots__ = ("_count", "_failed", "_iterator", "_last", "_named")
+    __slots__ = ("_count", "_failed", "_iterator", "_last", "_lent", "_named")
 
     def __init__(self, iterable: Iterable[Any], words: str | Callable[[], str], state: State | None) -> None:
         self._named = words
         self._count = 0
+        self._lent = False  # whether nothing is noted of the last item yet
         self._last: Any = None
         self._failed: RecordError | None = None
         try:
@@ -82,15 +83,52 @@ class ReplayCursor:
         try:
             item = next(self._iterator)
         except StopIteration:
-            if self._failed is not None:  # a generator that failed would now look as if it had ended
-                raise self._failed from self._failed.__cause__
-            self.close()
+            self._end()
             raise
         except Exception as error:
             self._fail(error)
         self._count += 1
         self._last = item if type(item) in _ATOMS else snapshot(item)
         return item
+
+    def lend(self) -> Any:
+        """Return the next item to somebody who lets nobody write to it before ``settle`` is called."""
+        try:
+            item = next(self._iterator)
+        except StopIteration:
+            self._end()
+            raise
+        except Exception as error:
+            self._fail(error)
+        self._count += 1
+        self._last = item
+        self._lent = True
+        return item
+
+    def take_lent(self, many: int) -> list[Any]:
+        """Return the next items, each of them lent: at most ``many``, none at the end."""
+        try:
+            items = list(islice(self._iterator, many))
+        except Exception as error:
+            self._fail(error)
+        if len(items) < many:
+            self._end()
+        if items:
+            self._count += len(items)
+            self._last = items[-1]
+            self._lent = True
+        return items
+
+    def settle(self) -> None:
+        """Note what the item that was lent last is known by, before others may write to it."""
+        if self._lent:
+            self._lent = False
+            self._last = self._last if type(self._last) in _ATOMS else snapshot(self._last)
+
+    def _end(self) -> None:
+        if self._failed is not None:  # a generator that failed would now look as if it had ended
+            raise self._failed from self._failed.__cause__
+        self.close()
 
     @property
     def _words(self) -> str:
