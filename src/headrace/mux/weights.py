@@ -80,7 +80,10 @@ def check(weights: Any, streams: int) -> Floats:
     """
     if isinstance(weights, str | Mapping) or not hasattr(weights, "__iter__"):
         raise KindError(f"weights must be a list of numbers, one for each stream, got {weights!r:.200}")
-    numbers = quotas.check(weights if isinstance(weights, Sequence) else [*weights])
+    given = weights if isinstance(weights, Sequence) else [*weights]
+    if any(isinstance(weight, str | bytes) for weight in given):
+        raise KindError(f"weights must be numbers, got texts: {given!r:.200}")
+    numbers = quotas.check(given)
     if len(numbers) != streams:
         raise ArgumentError(f"{streams} streams need as many weights, got {len(numbers)}")
     return np.array(numbers, np.float64)
