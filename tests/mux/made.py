@@ -44,7 +44,7 @@ def jittered(record: Any, rng: np.random.Generator) -> Any:
 
 
 def even(record: Any) -> bool:
-    return record[-1] % 2 == 0
+    return bool(record[-1] % 2 == 0)
 
 
 def doubled(record: Any) -> Any:
@@ -145,4 +145,3 @@ def check_every_cut(stream: hr.Stream, many: int, step: int = 1) -> list[Any]:
 
 def is_fast(mux: hr.Stream) -> bool:
     return getattr(flow_of(mux), "ground", None) is not None
-

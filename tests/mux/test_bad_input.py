@@ -12,6 +12,8 @@ import headrace as hr
 from headrace.core.errors import ArgumentError, KindError, OrderError, RecordError
 from tests.mux.made import MUXES, columns, dataset, generator, mixed, some
 
+untyped: Any = hr  # to be called with what a type checker would refuse
+
 
 def two() -> list[Any]:
     return [dataset("a", 3), dataset("b", 3)]
@@ -52,7 +54,7 @@ def test_what_cannot_be_a_stream_is_refused_with_its_number(name: str, wrong: An
 def test_a_generator_of_streams_is_a_list_of_them() -> None:
     assert hr.RoundRobinMux(one for one in two()).list() == hr.RoundRobinMux(two()).list()
     assert some(hr.ShuffledMux(iter(two())), 9) == some(hr.ShuffledMux(two()), 9)
-    assert hr.mix((hr.Stream(one) for one in two())).list() == hr.mix([hr.Stream(one) for one in two()]).list()
+    assert hr.mix(hr.Stream(one) for one in two()).list() == hr.mix([hr.Stream(one) for one in two()]).list()
 
 
 def test_an_iterator_cannot_be_chained_again_and_again() -> None:
@@ -63,7 +65,7 @@ def test_an_iterator_cannot_be_chained_again_and_again() -> None:
 
 
 EMPTY: dict[str, Callable[[], Any]] = {
-    "lists": lambda: [],
+    "lists": list,
     "datasets": lambda: dataset("a", 0),
     "generators": lambda: generator("a", 0),
     "filtered": lambda: hr.Stream([1, 3]).filter(lambda item: item % 2 == 0),
@@ -78,7 +80,7 @@ EMPTY: dict[str, Callable[[], Any]] = {
 def test_when_all_streams_are_empty_it_is_said(kind: str, what: str) -> None:
     mux = MUXES[kind]([EMPTY[what]() for _ in range(3)])
     for asked in (mux, mux.batch(4)):
-        with pytest.raises(OrderError, match="empty|no item|end at once") as raised:
+        with pytest.raises(OrderError, match=r"empty|no item|end at once") as raised:
             some(asked, 1)
         assert "stream" in str(raised.value)
     assert "Stream(" in repr(mux)
@@ -88,7 +90,7 @@ def test_when_all_streams_are_empty_it_is_said(kind: str, what: str) -> None:
 @pytest.mark.parametrize("what", ["generators", "filtered"])
 def test_streams_that_end_at_once_for_ever_are_refused(what: str) -> None:
     mux = hr.StochasticMux([EMPTY[what]() for _ in range(5)], 2, 3, prune_empty_streams=False)
-    with pytest.raises(OrderError, match="end at once, again and again.*prune_empty_streams=True"):
+    with pytest.raises(OrderError, match=r"end at once, again and again.*prune_empty_streams=True"):
         some(mux, 1)
 
 
@@ -133,7 +135,7 @@ def test_a_mix_with_an_empty_stream_is_over_at_once_or_never_whole() -> None:
         assert hr.mix(streams).list() == []
         assert hr.mix(streams, [0, 1]).list() == [("b", 0), ("b", 1)]
         longest = hr.mix(streams, stop="longest")
-        with pytest.raises(OrderError, match="stream 0 of mix.* has no items, so it can never be given in full"):
+        with pytest.raises(OrderError, match=r"stream 0 of mix.* has no items, so it can never be given in full"):
             longest.list()
         assert "mix(2 streams" in repr(longest)
         with iter(hr.mix(streams, [0, 1], "longest").map(tuple)) as running:
@@ -143,7 +145,7 @@ def test_a_mix_with_an_empty_stream_is_over_at_once_or_never_whole() -> None:
         with iter(mux) as running:
             next(running)
             mux.set_weights([1, 1])
-            with pytest.raises(OrderError, match="stream 0 of .* has no items"):
+            with pytest.raises(OrderError, match=r"stream 0 of .* has no items"):
                 some(running, 9)
 
 
@@ -201,7 +203,7 @@ def test_a_number_of_active_streams_that_is_none_is_refused(n_active: Any) -> No
 
 @pytest.mark.parametrize("mode", ["single_active", "exhaustive"])
 def test_more_active_streams_than_there_are_are_refused_where_each_sits_once(mode: Any) -> None:
-    with pytest.raises(ArgumentError, match="n_active=3 .* there are 2, .*: take n_active=2"):
+    with pytest.raises(ArgumentError, match=r"n_active=3 .* there are 2, .*: take n_active=2"):
         hr.StochasticMux(two(), 3, 2, mode=mode)
     assert len(some(hr.StochasticMux(two(), 3, 2), 20)) == 20
 
@@ -219,7 +221,8 @@ def test_a_rate_that_is_no_number_is_refused(rate: Any) -> None:
 
 
 def test_a_rate_may_be_any_number_from_one_up() -> None:
-    for rate in (1, 1.0, np.float32(1.5), np.int64(3), 1e300, 10**30):
+    rates: list[Any] = [1, 1.0, np.float32(1.5), np.int64(3), 1e300, 10**30]
+    for rate in rates:
         for dist in ("binomial", "poisson", "constant"):
             given: Any = dist
             assert len(some(hr.StochasticMux(two(), 1, rate, dist=given), 20)) == 20
@@ -228,17 +231,20 @@ def test_a_rate_may_be_any_number_from_one_up() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: hr.StochasticMux(two(), 1, 2, mode="single"), "mode must be 'with_replacement', 'single_active' or"),
-        (lambda: hr.StochasticMux(two(), 1, 2, dist="normal"), "dist must be 'binomial', 'poisson' or 'constant'"),
-        (lambda: hr.StochasticMux(two(), 1, 2, weighting="all"), "weighting must be 'records' or 'active'"),
-        (lambda: hr.RoundRobinMux(two(), "shuffled"), "mode must be 'exhaustive', 'cycle' or 'permuted_cycle'"),
-        (lambda: hr.ChainMux(two(), "permuted_cycle"), "mode must be 'exhaustive' or 'cycle'"),
-        (lambda: hr.mix([hr.Stream([1])], stop="last"), "stop must be 'first' or 'longest'"),
-        (lambda: hr.mix([hr.Stream([1])], stop=None), "stop must be"),
-        (lambda: hr.ShuffledMux(two(), on_error="ignore"), "on_error must be"),
-        (lambda: hr.ShuffledMux(two(), max_errors=-1), "max_errors"),
-        (lambda: hr.ShuffledMux(two(), seed=-1), "seed"),
-        (lambda: hr.mix(two(), on_error="skip"), "give on_error= where they become a stream"),
+        (
+            lambda: untyped.StochasticMux(two(), 1, 2, mode="one"),
+            "mode must be 'with_replacement', 'single_active' or",
+        ),
+        (lambda: untyped.StochasticMux(two(), 1, 2, dist="normal"), "dist must be 'binomial', 'poisson' or 'constant'"),
+        (lambda: untyped.StochasticMux(two(), 1, 2, weighting="all"), "weighting must be 'records' or 'active'"),
+        (lambda: untyped.RoundRobinMux(two(), "shuffled"), "mode must be 'exhaustive', 'cycle' or 'permuted_cycle'"),
+        (lambda: untyped.ChainMux(two(), "permuted_cycle"), "mode must be 'exhaustive' or 'cycle'"),
+        (lambda: untyped.mix([untyped.Stream([1])], stop="last"), "stop must be 'first' or 'longest'"),
+        (lambda: untyped.mix([untyped.Stream([1])], stop=None), "stop must be"),
+        (lambda: untyped.ShuffledMux(two(), on_error="ignore"), "on_error must be"),
+        (lambda: untyped.ShuffledMux(two(), max_errors=-1), "max_errors"),
+        (lambda: untyped.ShuffledMux(two(), seed=-1), "seed"),
+        (lambda: untyped.mix(two(), on_error="skip"), "give on_error= where they become a stream"),
     ],
 )
 def test_unknown_words_and_bad_numbers_are_refused(make: Callable[[], Any], message: str) -> None:
@@ -248,21 +254,23 @@ def test_unknown_words_and_bad_numbers_are_refused(make: Callable[[], Any], mess
 
 @pytest.mark.parametrize("seed", [1.5, "0", None])
 def test_a_seed_that_is_none_is_refused(seed: Any) -> None:
-    for make in (
-        lambda: hr.ShuffledMux(two(), seed=seed),
-        lambda: hr.StochasticMux(two(), 1, 2, seed=seed),
-        lambda: hr.RoundRobinMux(two(), "permuted_cycle", seed=seed),
-    ):
+    makers: list[Any] = [
+        lambda: untyped.ShuffledMux(two(), seed=seed),
+        lambda: untyped.StochasticMux(two(), 1, 2, seed=seed),
+        lambda: untyped.RoundRobinMux(two(), "permuted_cycle", seed=seed),
+    ]
+    for make in makers:
         with pytest.raises((KindError, ArgumentError)):
             make()
 
 
 def test_unhashable_words_are_refused() -> None:
     wrong: Any = ["cycle"]
-    for make in (
-        lambda: hr.RoundRobinMux(two(), wrong),
-        lambda: hr.StochasticMux(two(), 1, 2, dist=wrong),
-    ):
+    makers: list[Any] = [
+        lambda: untyped.RoundRobinMux(two(), wrong),
+        lambda: untyped.StochasticMux(two(), 1, 2, dist=wrong),
+    ]
+    for make in makers:
         with pytest.raises((ArgumentError, KindError)):
             make()
 

@@ -89,14 +89,15 @@ def test_a_function_may_skip(kind: str) -> None:
 
 
 def test_none_and_falsy_items_may_be_put_in_the_place() -> None:
-    for value in (None, 0, ""):
-        mux = hr.ChainMux([hr.Stream(fails, 0), [1]], on_error=lambda error, stream, value=value: value)
+    values: list[Any] = [None, 0, ""]
+    for value in values:
+        mux = hr.ChainMux([hr.Stream(fails, 0), [1]], on_error=lambda error, stream: value)  # noqa: B023
         assert mux.list() == [value, 1]
 
 
 def test_a_function_that_fails_is_named() -> None:
     mux = hr.RoundRobinMux([hr.Stream(fails, 0)], on_error=lambda error, stream: 1 / 0)
-    with pytest.raises(RecordError, match="on_error=lambda failed.*stream 0, which had failed.*division by zero"):
+    with pytest.raises(RecordError, match=r"on_error=lambda failed.*stream 0, which had failed.*division by zero"):
         mux.list()
 
 
@@ -129,7 +130,7 @@ def test_a_stream_that_recovers_in_a_retry_loses_nothing(kind: str, at: int) -> 
 def test_a_stream_that_does_not_recover_is_raised_or_skipped(then: Any) -> None:
     mux = hr.RoundRobinMux([hr.Stream(Shaky(9)), [10, 11, 12]], on_error=hr.Retry(2, wait=0, then=then))
     if then == "raise":
-        with pytest.raises(RecordError, match="stream 0 of .*shaky"):
+        with pytest.raises(RecordError, match=r"stream 0 of .*shaky"):
             mux.list()
     else:
         assert mux.list() == [0, 10, 1, 11, 12]
@@ -283,7 +284,7 @@ def test_a_dataset_that_recovers_goes_on_where_it_was() -> None:
     broken[0] = False
     expected = [(row["stream"], row["n"]) for row in some(mux, 40)]
     broken[0] = True
-    found = []
+    found: list[tuple[int, int]] = []
     with iter(mux) as running:
         while len(found) < 40:
             try:

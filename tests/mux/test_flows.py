@@ -137,7 +137,7 @@ class TestWithPoliciesAndCurricula(StageTests):
     @pytest.fixture(params=["skip", "retry", "replaced", "curriculum", "curriculum of quotas"])
     def flow(self, request: pytest.FixtureRequest) -> Flow:
         streams = [generator(0, 5), hr.Stream(failing, 3), dataset(2, 6)]
-        made = {
+        made: dict[str, Callable[[], hr.Stream]] = {
             "skip": lambda: hr.RoundRobinMux(streams, on_error="skip"),
             "retry": lambda: hr.StochasticMux(streams, 2, 3, on_error=hr.Retry(1, wait=0, then="skip")),
             "replaced": lambda: hr.ShuffledMux(streams, on_error=lambda error, stream: ("instead of", stream)),

@@ -1,4 +1,4 @@
-"""Records drawn ahead by arithmetic are those of streams gone through one by one, and so are places, whatever is asked."""
+"""Records drawn ahead by arithmetic are those of streams gone through one by one, and so are places."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def muxes(pick: st.DrawFn, depth: int = 2) -> hr.Stream:
             streams.append(pick(muxes(depth=depth - 1)))
         else:
             streams.append(leaf(pick(LEAVES), 10 * depth + number, pick(st.integers(0, 6))))
-    weights = pick(st.one_of(st.none(), st.lists(st.integers(0, 4), min_size=count, max_size=count).filter(any)))
+    weights: Any = pick(st.one_of(st.none(), st.lists(st.integers(0, 4), min_size=count, max_size=count).filter(any)))
     seed = pick(st.integers(0, 3))
     if weights is not None and pick(st.integers(0, 4)) == 0:
         weights = hr.Curriculum(Turned(weights), every=pick(st.integers(1, 9)))
     kind = pick(st.sampled_from(["stochastic", "stochastic", "shuffled", "turns", "chain", "mix"]))
     if kind == "stochastic":
-        mode = pick(st.sampled_from(["with_replacement", "single_active", "exhaustive"]))
+        mode: Any = pick(st.sampled_from(["with_replacement", "single_active", "exhaustive"]))
         return hr.StochasticMux(
             streams,
             pick(st.integers(1, 4 if mode == "with_replacement" else count)),
