@@ -13,7 +13,7 @@ from headrace.core.errors import ArgumentError, KindError
 from headrace.core.failures import OnError
 from headrace.core.failures import check as check_on_error
 from headrace.core.flow import Flow, State
-from headrace.core.ledger import check_budget
+from headrace.core.ledger import Ledger, check_budget
 from headrace.dataset import Dataset
 from headrace.dataset import mix as mix_datasets
 from headrace.mux import kinds
@@ -25,8 +25,12 @@ from headrace.mux.working_set import Mode, Weighting, check_word
 from headrace.nodes.crossing import Crossing
 from headrace.stages.iterate import Iterate
 from headrace.stream import Stream, _flow_of
+from headrace.workers.inline import Inline
+from headrace.workers.prefetch import Prefetch
 
 __all__ = ["ChainMux", "Curriculum", "Mux", "RoundRobinMux", "ShuffledMux", "Stats", "StochasticMux", "mix"]
+
+_INLINE, _PREFETCH = Inline(), Prefetch()
 
 Weights: TypeAlias = Sequence[float] | NDArray[Any] | Callable[[int], Sequence[float]] | Curriculum | None
 
@@ -385,10 +389,15 @@ def mix(
     return Mux._mux(kinds.QuotaMux(flows, as_weights(weights, len(flows)), 0, policy, budget, stop=stop))
 
 
-def as_flow(stream: Any) -> Flow:
-    """Return the flow of a Stream, of one pass over a Dataset, or of what a Stream can be made of."""
+def as_flow(stream: Any, ledger: Ledger | None = None) -> Flow:
+    """Return the flow of a Stream, of one pass over a Dataset, or of what a Stream can be made of.
+
+    Args:
+        stream: What was given.
+        ledger: Where a Dataset's is kept; None for one of its own.
+    """
     if isinstance(stream, Dataset):
-        return Crossing(stream._node)
+        return Crossing(stream._node, 1, _INLINE, _PREFETCH, ledger=Ledger() if ledger is None else ledger)
     flow = _flow_of(stream)
     return Iterate.of(stream) if flow is None else flow
 
@@ -403,9 +412,10 @@ def as_flows(streams: Any, what: str) -> tuple[Flow, ...]:
     if isinstance(streams, Stream | Dataset | str | bytes | Mapping) or not isinstance(streams, Iterable):
         raise KindError(f"{what} takes a list of streams, got {type(streams).__name__}: [stream, ...]")
     flows = []
+    ledger = Ledger()  # one for all Datasets
     for number, stream in enumerate(streams):
         try:
-            flows.append(as_flow(stream))
+            flows.append(as_flow(stream, ledger))
         except KindError as error:
             error.add_note(f"stream {number} of those given to {what}")
             raise

@@ -17,7 +17,7 @@ from headrace.core import seeds
 Floats = NDArray[np.float64]
 
 _BLOCK = 1024  # turns drawn together; these three are part of what a seed means
-_ACTIVATIONS = 64  # activations drawn together
+ACTIVATIONS = 64  # activations drawn together
 _EACH = 8  # numbers of each that are drawn with those of others
 _MORE = 64  # further ones, which few activations need
 _OF_TURNS, _OF_ACTIVATIONS, _OF_ROUNDS = range(3)
@@ -63,12 +63,15 @@ class Chances:
             self._block = block
         return self._numbers
 
+    def activations(self, block: int) -> Floats:
+        """Return the first numbers of each activation of a block: float64 ``(ACTIVATIONS, EACH)``, a new array."""
+        return self._drawn(_OF_ACTIVATIONS, block, ACTIVATIONS * _EACH).reshape(ACTIVATIONS, _EACH)
+
     def activation(self, ordinal: int) -> Iterator[float]:
         """Return the numbers that decide an activation, without end: in [0, 1)."""
-        block, place = divmod(ordinal, _ACTIVATIONS)
+        block, place = divmod(ordinal, ACTIVATIONS)
         if block != self._activations:
-            numbers = self._drawn(_OF_ACTIVATIONS, block, _ACTIVATIONS * _EACH)
-            self._rows = numbers.reshape(_ACTIVATIONS, _EACH).tolist()
+            self._rows = self.activations(block).tolist()
             self._activations = block
         yield from self._rows[place]
         for more in count():

@@ -17,9 +17,11 @@ from headrace.core.source import Indices
 from headrace.mux.runs import Runs
 from headrace.nodes.crossing import Crossing, first_epoch
 from headrace.nodes.ground import Slices, slice_of
-from headrace.nodes.maps import has_policies
+from headrace.nodes.maps import Map, has_policies
 from headrace.nodes.merged import merged
-from headrace.nodes.node import Context
+from headrace.nodes.node import Context, Node
+from headrace.nodes.picked import Picked
+from headrace.nodes.sharded import Sharded
 from headrace.nodes.stamps import check_files, files, leaves
 from headrace.workers.inline import Inline
 
@@ -240,10 +242,17 @@ def _is_plain(crossing: Crossing) -> bool:
         and crossing.on_error == "raise"
         and crossing.lane == (0, 1)
         and not crossing.node.batched
-        and crossing.topology.count == 1
+        and not _is_shared(crossing.node)
         and (crossing.epochs is not None or crossing.node.length != 0)
         and not has_policies(crossing.node)
     )
+
+
+def _is_shared(node: Node) -> bool:
+    """Say whether several readers share the records: a shard is on top, or below what can stand on one."""
+    while isinstance(node, Map | Picked):
+        node = node.input
+    return isinstance(node, Sharded)
 
 
 def _length(crossing: Crossing) -> int:

@@ -73,26 +73,39 @@ def lifetime(dist: Dist, rate: float | None, share: float, number: float) -> int
     """
     if rate is None:
         return FOREVER
-    if dist == "constant":
+    if dist == "constant" or rate == 1:
         return math.floor(rate) + (number >= 1 - (rate - math.floor(rate)))
-    rest = rate - 1
-    if not rest:
-        return 1
-    if dist == "poisson" or not share <= _ALONE:
-        return 1 + _quantile(rest, math.sqrt(rest), number, 0)
-    trials = math.ceil(rest / (1 - share))
-    if trials <= rest:  # whole by rounding: as many successes as trials
+    mean, deviation, trials = _law(dist, rate, share)
+    if not deviation:
         return 1 + trials
-    return 1 + _quantile(rest, math.sqrt(rest * (1 - rest / trials)), number, trials)
-
-
-def _quantile(mean: float, deviation: float, number: float, trials: int) -> int:
-    """Return a Poisson variate, or with trials a binomial one, by inversion."""
     if deviation > _WIDEST:
         highest = trials or math.inf
-        return int(min(max(round(mean + deviation * NormalDist().inv_cdf(number or 2**-54)), 0), highest))
+        return 1 + int(min(max(round(mean + deviation * NormalDist().inv_cdf(number or 2**-54)), 0), highest))
     first, cumulated = _table(mean, deviation, trials)
-    return first + int(cumulated.searchsorted(number, side="right"))
+    return 1 + first + int(cumulated.searchsorted(number, side="right"))
+
+
+def lifetimes(dist: Dist, rate: float | None, share: float, numbers: Floats) -> Indices:
+    """Return what ``lifetime`` does for each of some numbers: int64 of the same shape, a new array.
+
+    >>> lifetimes("poisson", 8, 0.5, np.array([0.3, 0.7])).tolist()
+    [6, 9]
+    """
+    if rate is not None and dist != "constant" and rate > 1:
+        mean, deviation, trials = _law(dist, rate, share)
+        if 0 < deviation <= _WIDEST:
+            first, cumulated = _table(mean, deviation, trials)
+            return np.asarray(1 + first + cumulated.searchsorted(numbers, side="right"), np.int64)
+    return np.array([lifetime(dist, rate, share, number) for number in numbers.tolist()], np.int64)
+
+
+def _law(dist: Dist, rate: float, share: float) -> tuple[float, float, int]:
+    """Return mean, standard deviation and trials of what is added to 1: 0 trials for the Poisson distribution."""
+    rest = rate - 1
+    if dist == "poisson" or not share <= _ALONE:
+        return rest, math.sqrt(rest), 0
+    trials = math.ceil(rest / (1 - share))  # no more than the rest by rounding: as many successes as trials
+    return rest, math.sqrt(max(rest * (1 - rest / trials), 0.0)), trials
 
 
 @lru_cache(maxsize=1024)

@@ -11,9 +11,9 @@ from headrace.core.errors import ArgumentError, OrderError, StateError
 from headrace.core.flow import State
 from headrace.core.source import Indices
 from headrace.core.state import read_list, read_whole
-from headrace.mux.chances import Chances, Floats
+from headrace.mux.chances import ACTIVATIONS, Chances, Floats
 from headrace.mux.inclusion import ALWAYS, odds, speeds
-from headrace.mux.lifetimes import lifetime
+from headrace.mux.lifetimes import lifetime, lifetimes
 from headrace.mux.picker import Picker
 from headrace.mux.seating import NOBODY, Lengths, Seating
 from headrace.mux.weights import Schedule
@@ -48,6 +48,10 @@ class WorkingSet(Seating):
         self._barren = 0  # activations in a row that gave nothing
         self._speeds = np.zeros(seats)  # of the seats
         self._sum: float | None = None  # of the speeds, while they stay
+        self._even = False  # whether all seats have equal turns, and no stream is left out
+        self._block = -1  # of activations that are drawn already: which streams, and for how long
+        self._streams: list[int] = []
+        self._lives: list[int] = []
         self._picker: Picker | None = None
         self._left = NOBODY  # the stream whose seat is given away
         self._opened = False
@@ -57,6 +61,7 @@ class WorkingSet(Seating):
         """Go by the weights that hold at a step."""
         rules = self.rules
         weights = self.schedule.at(step)
+        self._changed()
         self._applied = step
         self._until = self.schedule.until(step)
         if rules.weighting == "active":
@@ -73,6 +78,11 @@ class WorkingSet(Seating):
         self._standing = bool(self._always)  # whether one of them may be without a seat
         drawn = np.where(always, 0.0, self._odds)
         self._choice = Picker(drawn) if drawn.any() else None
+
+    def _changed(self) -> None:
+        """Note that the turns of seats are others than they were."""
+        self._picker = self._sum = None
+        self._even = False
 
     def turns(self, many: int) -> Indices:
         if not self._opened:
@@ -98,7 +108,6 @@ class WorkingSet(Seating):
     def _renew(self) -> None:
         """Go by other weights from here on; who has none any more leaves."""
         self._weigh(self.step)
-        self._picker = self._sum = None
         gone = [seat for seat, stream in enumerate(self.stream.tolist()) if self._speed_of[stream] == 0 or stream < 0]
         self._speeds = self._speed_of.take(self.stream)
         for seat in gone:
@@ -106,7 +115,7 @@ class WorkingSet(Seating):
         for seat in gone:
             self._unseat(seat)
             number = self._seat(seat)
-            self._sum = None
+            self._changed()
             self._grant(seat, number)
         self.refilled += gone
 
@@ -120,6 +129,8 @@ class WorkingSet(Seating):
             self._weigh(self.step)  # nobody sits yet: all begin by these, as in a run that is resumed here
 
     def leave(self, seat: int, given: int, ended: bool) -> bool:
+        if self._even and (given or not ended) and self._swap(seat):
+            return False
         stream = self._left = int(self.stream[seat])
         speed = float(self._speeds[seat])
         self._unseat(seat)
@@ -131,9 +142,32 @@ class WorkingSet(Seating):
         self._left = NOBODY
         changed = bool(self._speeds[seat] != speed)
         if changed:
-            self._picker = self._sum = None
+            self._changed()
         self._grant(seat, number)
         return changed
+
+    def _swap(self, seat: int) -> bool:
+        """Give a seat to the next stream, where all seats are alike and each stream may have any.
+
+        Then a draw depends on nothing but its number, so those of a block are made together. Says whether it was done.
+        """
+        assert self._sum is not None
+        block, place = divmod(self._activations, ACTIVATIONS)
+        if block != self._block:
+            numbers = self.chances.activations(block)
+            share = float(self._speeds[seat]) / self._sum
+            self._streams = self._choice(numbers[:, 1]).tolist() if self._choice is not None else []
+            self._lives = lifetimes(self.rules.dist, self.rules.rate, share, numbers[:, 0]).tolist()
+            self._block = block
+        stream = self._streams[place]
+        span = self.span(stream)
+        if not span:
+            return False
+        self._barren = 0
+        self.stream[seat], self.ordinal[seat] = stream, self._activations
+        self.life[seat] = min(self._lives[place], span)
+        self._activations += 1
+        return True
 
     def _unseat(self, seat: int) -> None:
         stream = int(self.stream[seat])
@@ -149,6 +183,7 @@ class WorkingSet(Seating):
         """
         if self.rules.prune_empty_streams:
             self._out[stream] = 1
+            self._even = False
         self._barren += 1
         if self._barren > _SPARE + 10 * self.rules.count:
             raise OrderError(
@@ -205,6 +240,9 @@ class WorkingSet(Seating):
         rules = self.rules
         if self._sum is None:
             self._sum = float(self._speeds.sum())
+            replaced = rules.mode == "with_replacement" and not any(self._out)
+            self._even = replaced and bool(self._speeds.min() == self._speeds.max())
+            self._block = -1
         share = float(self._speeds[seat]) / self._sum
         self.life[seat] = min(lifetime(rules.dist, rules.rate, share, number), self.span(stream))
 
@@ -243,7 +281,7 @@ class WorkingSet(Seating):
                 self._speeds[seat] = self._speed_of[stream]
         if self.rules.mode != "with_replacement" and max(self._seated) > 1:
             raise StateError(f"the state is damaged: in mode {self.rules.mode!r} no stream has two seats")
-        self._picker = self._sum = None
+        self._changed()
 
 
 def _unpacked(text: Any, count: int) -> bytearray:

@@ -98,7 +98,7 @@ class _Producer:
         self._marks: Marks | None = None
         self._words = chain(work.flow)
         found = (getattr(flow, "ledger", None) for flow in walk(work.flow))
-        self._ledgers = [ledger for ledger in found if ledger is not None]
+        self._ledgers = list({id(ledger): ledger for ledger in found if ledger is not None}.values())
         self._told = [0] * len(self._ledgers)
         self._tallies = tallies(work.flow)
         self._tallied = 0.0

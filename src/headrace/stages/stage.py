@@ -85,7 +85,8 @@ def walk(flow: Flow) -> Iterator[Flow]:
 def ledgers(flow: Flow) -> list[Ledger]:
     """Return what is kept of each part of a flow that has workers or a policy for errors, upstream first."""
     found = [getattr(one, "ledger", None) for one in walk(flow)]
-    return [ledger for ledger in reversed(found) if ledger is not None]
+    different = {id(ledger): ledger for ledger in reversed(found) if ledger is not None}
+    return list(different.values())
 
 
 def dealt(flow: Flow) -> tuple[str, ...]:
