@@ -118,9 +118,9 @@ class StochasticMux(Mux):
     as long as the streams outlast their lifetimes. With replacement, a free seat goes to a stream in proportion to its
     weight, and all seats have equal turns. Without (``single_active``), the chances of a free seat are such that
     streams sit as often as they should (see ``mux.inclusion``); one that should give more than a seat does always
-    sits, and has more turns. A stream that ends before its lifetime gives less, in proportion: its share is that of
-    weight times the mean of min(length, lifetime). With ``exhaustive`` each stream comes once, so all that weights
-    decide is who comes early.
+    sits, and has more turns. A stream that ends before its lifetime gives less: with replacement its share is in
+    proportion to weight times the mean of min(length, lifetime); without it loses less, since it comes back sooner.
+    With ``exhaustive`` each stream comes once, so all that weights decide is who comes early.
 
     ``weighting="active"`` is the rule of pescador: a free seat goes to any stream with equal chance, and turns go by
     weight among those that are active at the time. In the long run, with replacement and with a rate, each stream then
