@@ -100,7 +100,7 @@ WORKLOADS = {
         Workload("augment", 50_000, 256, (64, 64, 3), "uint8", augmented=True, files="images", lead_in=24),
         Workload("transport", 320, 1, (64, 3, 224, 224), "uint8", carried=True, lead_in=20),
         Workload("made", 320, 1, (64, 3, 224, 224), "uint8", carried=True, lead_in=20),
-        Workload("hierarchical", 1_000_000, 256, (128,), "float32", drawn=65_536, streams=1000, active=100, rate=64),
+        Workload("hierarchical", 1_000_000, 256, (128,), "float32", drawn=131_072, streams=1000, active=100, rate=64),
         Workload("mixing", 1_000_000, 256, (32,), "float32", files="table", drawn=256_000, weights=(0.7, 0.2, 0.1)),
         Workload("packing", 100_000, 16, None, "int32", packed=2048, longest=2047),
     )

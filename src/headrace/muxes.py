@@ -48,7 +48,7 @@ class Mux(Stream):
     >>> turns = RoundRobinMux([Stream(["a"]), Stream(["b"])], mode="cycle")
     >>> mux = ShuffledMux([turns, Stream(["c"])], seed=0)
     >>> isinstance(mux, Mux), mux.map(str.upper).take(6).list()
-    (True, ['C', 'A', 'C', 'C', 'B', 'C'])
+    (True, ['C', 'C', 'C', 'C', 'A', 'C'])
     """
 
     __slots__ = ()

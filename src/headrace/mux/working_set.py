@@ -78,6 +78,8 @@ class WorkingSet(Seating):
         self._standing = bool(self._always)  # whether one of them may be without a seat
         drawn = np.where(always, 0.0, self._odds)
         self._choice = Picker(drawn) if drawn.any() else None
+        speeds_drawn = self._speed_of[self._odds > 0]
+        self._alike = bool(speeds_drawn.min() == speeds_drawn.max())  # whoever comes has the turns of who leaves
 
     def _changed(self) -> None:
         """Note that the turns of seats are others than they were."""
@@ -240,7 +242,7 @@ class WorkingSet(Seating):
         rules = self.rules
         if self._sum is None:
             self._sum = float(self._speeds.sum())
-            replaced = rules.mode == "with_replacement" and not any(self._out)
+            replaced = rules.mode == "with_replacement" and self._alike and not any(self._out)
             self._even = replaced and bool(self._speeds.min() == self._speeds.max())
             self._block = -1
         share = float(self._speeds[seat]) / self._sum
