@@ -96,7 +96,8 @@ def lifetimes(dist: Dist, rate: float | None, share: float, numbers: Floats) -> 
         if 0 < deviation <= _WIDEST:
             first, cumulated = _table(mean, deviation, trials)
             return np.asarray(1 + first + cumulated.searchsorted(numbers, side="right"), np.int64)
-    return np.array([lifetime(dist, rate, share, number) for number in numbers.tolist()], np.int64)
+    drawn = [lifetime(dist, rate, share, number) for number in numbers.tolist()]
+    return np.array([min(life, FOREVER) for life in drawn], np.int64)
 
 
 def _law(dist: Dist, rate: float, share: float) -> tuple[float, float, int]:
