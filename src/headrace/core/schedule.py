@@ -12,7 +12,8 @@ import numpy as np
 from headrace.core.address import At, spread
 from headrace.core.errors import ArgumentError, OrderError
 from headrace.core.order import ENDLESS_STRIDE
-from headrace.core.quotas import check, quotas, schedule, turns
+from headrace.core.quotas import TurnsTable, check, quotas, schedule, turns
+from headrace.core.shares import ShareTree
 from headrace.core.source import Indices
 
 __all__ = ["Draws", "Mixture", "quotas", "schedule"]
@@ -74,7 +75,7 @@ class Mixture:
     @cached_property
     def length(self) -> int | None:
         """Positions in an epoch; None: endless."""
-        table = turns(self.weights)
+        table = self._table
         if self.rounds is not None:
             return self.rounds * table.round
         drawn = [(source, length) for source, length in enumerate(self.lengths) if self.weights[source] > 0]
@@ -89,7 +90,7 @@ class Mixture:
     def __call__(self, at: At, /) -> Draws:
         """Return for addresses, ``(n,)``: the sources, the positions in them, and their epochs, as new arrays."""
         positions, epochs = at
-        table = turns(self.weights)
+        table = self._table
         sources, draws = table.at(positions)
         if self.stop == "first":
             return Draws(sources, draws, np.full(draws.shape, epochs, np.int64))
@@ -116,7 +117,7 @@ class Mixture:
             draw = below_epoch * int(self._cycles[source]) + position - epoch * int(self._per_epoch[source])
         if draw < 0:
             return None
-        own = turns(self.weights).position(source, draw)
+        own = self._table.position(source, draw)
         return own if self.length is None or own < self.length else None
 
     def epochs(self, source: int, epoch: int) -> range:
@@ -141,9 +142,14 @@ class Mixture:
         return f"mix(weights=[{', '.join(shown)}], stop={self.stop!r}{rounds})"
 
     @cached_property
+    def _table(self) -> TurnsTable | ShareTree:
+        """The turns; kept here, since many weights take long to be looked up."""
+        return turns(self.weights)
+
+    @cached_property
     def _per_epoch(self) -> Indices:
         """How many draws an epoch takes from each source; the epoch has an end."""
-        return turns(self.weights).all_draws(self.length or 0)
+        return self._table.all_draws(self.length or 0)
 
     @cached_property
     def _cycles(self) -> Indices:
