@@ -16,6 +16,7 @@ from headrace.core.arguments import function as check_function
 from headrace.core.arguments import whole
 from headrace.core.batch import Batch
 from headrace.core.callables import failure
+from headrace.core.changes import beside
 from headrace.core.collate import Pad
 from headrace.core.errors import ArgumentError, EndlessError, KindError, OrderError, RecordError
 from headrace.core.failures import Failure, OnError
@@ -139,7 +140,7 @@ class Stream:
     def _iterator(self, flow: Flow, at: State | None, max_iter: Any = None) -> StreamIterator:
         if max_iter is not None:
             flow = Take.of(flow, whole(max_iter, "max_iter"))
-            at = None if at is None else {"upstream": at, "count": 0}
+            at = None if at is None else beside(at, {"upstream": at, "count": 0})
         iterator = StreamIterator(flow, at)
         self._probe = iterator.probe
         return iterator
@@ -175,7 +176,7 @@ class Stream:
             ArgumentError: ``max_iter`` is no whole number, or below 0.
             OrderError: In the iteration, where the stream gives nothing: it would never end.
         """
-        at = None if self._at is None else {"round": 0, "upstream": self._at}
+        at = None if self._at is None else beside(self._at, {"round": 0, "upstream": self._at})
         return self._iterator(Repeat.of(self._flow), at, max_iter)
 
     def __call__(self, max_iter: int | None = None, cycle: bool = False) -> StreamIterator:

@@ -103,7 +103,7 @@ def occupied(mux: Any, many: int, skip: int) -> dict[tuple[int, ...], float]:
         many: How many turns.
         skip: How many before these are passed over.
     """
-    seating = mux._flow.seating(0, None)
+    seating = mux._flow.seating(0, None, None)
     time: dict[tuple[int, ...], int] = {}
     while seating.step < skip + many:
         for seat in seating.turns(256).tolist():

@@ -331,7 +331,7 @@ class TestIndependence:
         """Epoch 1 of seed 0 is not epoch 0 of seed 1, nor that of seed 0."""
 
         def turns(seed: int, epoch: int) -> Any:
-            seating = hr.ShuffledMux(endless(3), seed=seed)._flow.seating(epoch, None)  # type: ignore[attr-defined]
+            seating = hr.ShuffledMux(endless(3), seed=seed)._flow.seating(epoch, None, None)  # type: ignore[attr-defined]
             return np.concatenate([seating.turns(1000), *(_next(seating) for _ in range(19))])
 
         def _next(seating: Any) -> Any:

@@ -388,7 +388,6 @@ def set_where_active(inner: list[Any]) -> None:
             continue
 
 
-@pytest.mark.xfail(reason="a mark of the iterator holds no log of an inner mux activated behind it", strict=False)
 def test_an_inner_mux_keeps_its_weights_when_a_step_downstream_has_failed() -> None:
     found = []
     for failing in (False, True):
@@ -406,7 +405,6 @@ def test_an_inner_mux_keeps_its_weights_when_a_step_downstream_has_failed() -> N
     assert found[0] == found[1]
 
 
-@pytest.mark.xfail(reason="a place upstream of a window holds no log of an inner mux that was activated behind it")
 def test_an_inner_mux_keeps_its_weights_below_a_window_that_is_resumed() -> None:
     for cut in range(5, 60, 5):
         mux, inner = nested()
@@ -418,7 +416,6 @@ def test_an_inner_mux_keeps_its_weights_below_a_window_that_is_resumed() -> None
             assert some(window.resume(state), 40) == some(running, 40)
 
 
-@pytest.mark.xfail(reason="a mark in one round of a repeat holds no log of a later round's mux", strict=False)
 def test_a_repeated_mux_keeps_its_weights_when_a_step_downstream_has_failed() -> None:
     found = []
     for failing in (False, True):
@@ -437,7 +434,6 @@ def test_a_repeated_mux_keeps_its_weights_when_a_step_downstream_has_failed() ->
     assert found[0] == found[1]
 
 
-@pytest.mark.xfail(reason="iterations of one resumed stream share the log in its state")
 def test_iterations_of_a_resumed_mux_do_not_share_the_weights_that_are_set() -> None:
     mux = hr.ShuffledMux([generator(name, 9) for name in range(3)], seed=1)
     with iter(mux) as running:

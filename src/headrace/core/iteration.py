@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from copy import deepcopy
 from threading import RLock
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Self
 
+from headrace.core.changes import Changes
 from headrace.core.errors import StateError
 from headrace.core.flow import Cursor, Flow, State
 from headrace.core.probe import Probe
@@ -41,6 +43,7 @@ class StreamIterator:
     __slots__ = (
         "__weakref__",
         "_broken",
+        "_changes",
         "_closed",
         "_cursor",
         "_due",
@@ -61,12 +64,22 @@ class StreamIterator:
         self._identity: State | None = None
         self._due = _FIRST_MARK
         self._probe = Probe()
-        self._begin(flow.start(at), at)
+        self._changes = self._changes_of(at)
+        self._begin(self._started(at, self._changes), at)
+
+    def _changes_of(self, at: State | None) -> Changes | None:
+        """Return what was changed until a place; None where nothing can be."""
+        adjustable = getattr(self._flow, "adjustable", False)
+        return Changes(self._flow, None if at is None else at.get("changes")) if adjustable else None
+
+    def _started(self, at: State | None, changes: Changes | None) -> Cursor:
+        if changes is None:
+            return self._flow.start(at)
+        with changes.current():
+            return self._flow.start(at)
 
     def _begin(self, cursor: Cursor, at: State | None) -> None:
         self._cursor = cursor
-        if at is None and getattr(self._flow, "adjustable", False):
-            at = cursor.state()  # what is set later is noted in it
         self._mark = at  # a place to resume from
         self._since = 0  # items handed out behind it
         self._marked_at = perf_counter()
@@ -83,9 +96,12 @@ class StreamIterator:
             try:
                 if self._since >= self._due:
                     self._remember()
-                    item = self._probe.step(self._cursor)
-                else:
+                    item = self._measured()
+                elif self._changes is None:
                     item = next(self._cursor)
+                else:
+                    with self._changes.current():
+                        item = next(self._cursor)
             except StopIteration:
                 self._probe.end(self._since)
                 self._cursor.close()
@@ -96,6 +112,12 @@ class StreamIterator:
                 raise
             self._since += 1  # behind the try: an item that is not handed out is not counted
             return item
+
+    def _measured(self) -> Any:
+        if self._changes is None:
+            return self._probe.step(self._cursor)
+        with self._changes.current():
+            return self._probe.step(self._cursor)
 
     def _remember(self) -> None:
         """Take this place as the one to resume from, and settle when to do so next."""
@@ -118,10 +140,11 @@ class StreamIterator:
 
     def _replayed(self) -> Cursor:
         """Return a new cursor at the place behind the last item that was handed out."""
-        cursor = self._flow.start(self._mark)
+        cursor = self._started(self._mark, self._changes)
         try:
-            for _ in range(self._since):
-                next(cursor)
+            with nullcontext() if self._changes is None else self._changes.current():
+                for _ in range(self._since):
+                    next(cursor)
         except BaseException as error:
             cursor.close()
             if isinstance(error, StopIteration):
@@ -150,7 +173,10 @@ class StreamIterator:
                 self._cursor = self._replayed()
                 self._mark, self._since = self._cursor.state(), 0
                 self._cursor.close()  # nothing stays open after an error
-            return deepcopy({**self._identity, "at": self._cursor.state()})
+            at = self._cursor.state()
+            if self._changes is not None and (noted := self._changes.state()):
+                at = {**at, "changes": noted}
+            return deepcopy({**self._identity, "at": at})
 
     def load_state_dict(self, state: State) -> None:
         """Go to where a state says, whatever was handed out so far.
@@ -163,9 +189,11 @@ class StreamIterator:
             ReplayWarning: The place is reached by going through a generator again.
         """
         at = deepcopy(open_envelope(self._flow, state))
-        cursor = self._flow.start(at)
+        changes = self._changes_of(at)
+        cursor = self._started(at, changes)
         with self._lock:
             self._cursor.close()
+            self._changes = changes
             self._begin(cursor, at)
 
     def close(self) -> None:

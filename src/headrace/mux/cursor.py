@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from headrace.core.changes import current
 from headrace.core.errors import HeadraceError, OrderError, ReplayWarning, StateError
 from headrace.core.failures import SKIP
 from headrace.core.flow import Cursor, State
@@ -35,7 +36,7 @@ class MuxCursor:
     def __init__(self, flow: MuxFlow, epoch: int, state: State | None) -> None:
         self._flow = flow
         self._epoch = epoch
-        self._seating = flow.seating(epoch, state)
+        self._seating = flow.seating(epoch, state, current())
         seats = len(self._seating.stream)
         self._cursors: list[Cursor | None] = [None] * seats
         self._nexts: list[Callable[[], Any] | None] = [None] * seats  # what draws from each cursor

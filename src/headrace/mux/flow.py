@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from headrace.core.callables import code_of
+from headrace.core.changes import Changes
 from headrace.core.failures import OnError, leaves_out
 from headrace.core.flow import Cursor, Flow, State
 from headrace.core.ledger import Ledger
@@ -84,14 +85,18 @@ class MuxFlow:
         """Return the seats at the beginning of a run."""
         raise NotImplementedError
 
-    def seating(self, epoch: int, state: State | None) -> Seating:
+    def seating(self, epoch: int, state: State | None, changes: Changes | None) -> Seating:
         """Return the seats where a state says; the streams on them are still to be restored.
+
+        Args:
+            epoch: Of the run.
+            state: Where it is; None for the front.
+            changes: Of the iteration that it belongs to.
 
         Raises:
             StateError: It is damaged.
         """
-        log = [] if state is None else state.get("weights")
-        seating = self.seated(Chances(self.seed, epoch, self.height), Schedule.of(self.weights, self.count, log))
+        seating = self.seated(Chances(self.seed, epoch, self.height), Schedule(self, epoch, changes))
         if state is not None:
             seating.restore(state)
         return seating

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from headrace.core import columns as column_of
+from headrace.core.changes import current
 from headrace.core.errors import SchemaError
 from headrace.core.flow import State
 from headrace.core.meter import Clock
@@ -18,7 +19,7 @@ from headrace.core.sizes import nbytes_of
 from headrace.core.source import Indices
 from headrace.mux.failing import Failing
 from headrace.mux.ground import Branch, Differing, Ground
-from headrace.mux.planner import Counts, Event, Plan, Planner
+from headrace.mux.planner import Counts, Event, Plan, Planner, Run
 from headrace.nodes.node import Context
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class PlannedCursor:
         self._context = Context(clock=Clock())
         branches = list(_branches(ground.root))
         self._counts = {branch.place: branch.flow.tally.now for branch in branches}
-        self._planner = Planner(ground, ground.root, self._counts, epoch, state)
+        self._planner = Planner(Run(ground, self._counts, current()), ground.root, epoch, state)
         self._plan: Plan | None = None
         self._block: Records = Rows([])
         self._rows: Iterator[Any] | None = None

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 
+from headrace.core.changes import Changes
 from headrace.core.errors import OrderError, StateError
 from headrace.core.flow import State
 from headrace.core.source import Indices
@@ -54,24 +55,37 @@ class Plan(NamedTuple):
     events: list[Event]
 
 
+class Run(NamedTuple):
+    """What all places of one iteration share.
+
+    Args:
+        ground: The Datasets.
+        counts: What each mux has given.
+        changes: What was changed in the iteration.
+    """
+
+    ground: Ground
+    counts: Counts
+    changes: Changes | None
+
+
 class Planner:
     """A place in a mux over Datasets.
 
     Args:
-        ground: The Datasets.
+        run: The iteration.
         branch: The mux.
-        counts: Of all muxes.
-        epoch: Of the run.
+        epoch: Of the mux's run.
         state: Where it begins, as ``state`` gave it or a ``MuxCursor``; None for the front.
     """
 
-    def __init__(self, ground: Ground, branch: Branch, counts: Counts, epoch: int, state: State | None) -> None:
-        self._ground = ground
-        self._counts = counts
-        self._count = counts[branch.place]
+    def __init__(self, run: Run, branch: Branch, epoch: int, state: State | None) -> None:
+        self._run = run
+        self._ground = run.ground
+        self._count = run.counts[branch.place]
         self._branch = branch
         self._epoch = epoch
-        self.seating = branch.flow.seating(epoch, state)
+        self.seating = branch.flow.seating(epoch, state, run.changes)
         seats = len(self.seating.stream)
         self._given: Indices = np.zeros(seats, np.int64)
         self._epochs: Indices = np.zeros(seats, np.int64)  # with which the Datasets on the seats begin
@@ -138,7 +152,7 @@ class Planner:
         if not self._epoch and self._ground.single and branch.plain:
             self._epochs[seat] = epoch  # as it is: there is room for it
         elif isinstance(inner, Branch):
-            self._inner[seat] = Planner(self._ground, inner, self._counts, epoch, state)
+            self._inner[seat] = Planner(self._run, inner, epoch, state)
         else:
             self._epochs[seat] = self._ground.first_epoch(inner, epoch)
         if state is None:

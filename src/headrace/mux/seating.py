@@ -108,7 +108,7 @@ class Seating:
 
     def state(self) -> State:
         """Return all but the seats."""
-        return {"step": self.step, "weights": self.schedule.log}
+        return {"step": self.step}
 
     def restore(self, state: State) -> None:
         """Go to where a state says; the seats are ``sat`` upon afterwards.

@@ -12,6 +12,7 @@ from headrace.core import quotas
 from headrace.core.arguments import function as check_function
 from headrace.core.arguments import whole
 from headrace.core.callables import code_of, failure, name_of
+from headrace.core.changes import Changes
 from headrace.core.errors import ArgumentError, KindError, RecordError, StateError
 from headrace.mux.chances import Floats
 
@@ -102,37 +103,38 @@ class Schedule:
     """Which weights hold when: those that the mux was made with, and those that were set while it ran.
 
     Args:
-        weights: Those it was made with.
-        streams: How many there are.
-        log: ``[step, weights]`` for each time that others were set, in order. The list is written to, not copied: the
-            places that steps downstream remember hold it too, and so what is set later holds in a run that goes on
-            from such a place, from the same step on.
+        flow: The mux.
+        epoch: Of the run.
+        changes: Of the iteration that it belongs to.
+
+    Those that were set are noted beside the place of the iteration (see ``core.changes``), as ``[step, weights]`` for
+    each time, in order; where none is under way that knows of changes, here.
+
+    Raises:
+        StateError: What is noted are no weights of the mux.
     """
 
-    __slots__ = ("_streams", "_weights", "log")
+    __slots__ = ("_changes", "_epoch", "_flow", "_own", "_streams", "_weights")
 
-    def __init__(self, weights: Weights, streams: int, log: list[Any]) -> None:
-        self._weights = weights
-        self._streams = streams
-        self.log = log
-
-    @classmethod
-    def of(cls, weights: Weights, streams: int, log: Any) -> Schedule:
-        """Make one with the log that a state has.
-
-        Raises:
-            StateError: It is no such log.
-        """
-        if not isinstance(log, list):
-            raise StateError(f"the state is damaged: 'weights' should be a list, got {log!r:.100}")
-        for entry in log:
+    def __init__(self, flow: Any, epoch: int, changes: Changes | None = None) -> None:
+        self._flow = flow
+        self._epoch = epoch
+        self._weights: Weights = flow.weights
+        self._streams: int = flow.count
+        self._changes = changes
+        self._own: list[Any] = []
+        for entry in self.log:
             if not (isinstance(entry, list) and len(entry) == 2 and type(entry[0]) is int and entry[0] >= 0):
                 raise StateError(f"the state is damaged: weights that were set are [step, weights], got {entry!r:.100}")
             try:
-                check(entry[1], streams)
+                check(entry[1], self._streams)
             except ArgumentError as error:
                 raise StateError(f"the state is damaged: {error}") from None
-        return cls(weights, streams, log)
+
+    @property
+    def log(self) -> list[Any]:
+        """Which weights were set, each with the step from which they hold; not to be written to."""
+        return self._own if self._changes is None else self._changes.of(self._flow, self._epoch)
 
     def at(self, step: int) -> Floats:
         """Return the weights that hold at a step, float64 ``(streams,)``: not to be written to."""
@@ -163,5 +165,8 @@ class Schedule:
             ArgumentError, KindError: See ``check``.
         """
         numbers = check(weights, self._streams).tolist()
-        self.log[:] = [entry for entry in self.log if entry[0] < step]
-        self.log.append([step, numbers])
+        entries = [*(entry for entry in self.log if entry[0] < step), [step, numbers]]
+        if self._changes is None:
+            self._own = entries
+        else:
+            self._changes.put(self._flow, self._epoch, entries)

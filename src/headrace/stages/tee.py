@@ -143,7 +143,10 @@ class Tee:
     def state_dict(self) -> State:
         """Return where each branch goes on: plain JSON, with the numbers of items held and none of the items."""
         with self._lock:
-            return deepcopy(envelope(self._flow, {**self._held.state(), "branches": list(self._at)}))
+            held = deepcopy(self._held.state())
+            for place in (held["upstream"], *(one for _, one in held.get("places", ()))):
+                self._held.cursor.bring_up_to_date(place)  # type: ignore[attr-defined]
+            return deepcopy(envelope(self._flow, {**held, "branches": list(self._at)}))
 
     def load_state_dict(self, state: State) -> None:
         """Send all branches to where a state says; items that some had taken and others not are read again.
@@ -263,6 +266,11 @@ class _Retried(StreamIterator):
     def state(self) -> State:
         at: State = self.state_dict()["at"]
         return at
+
+    def bring_up_to_date(self, place: State) -> None:
+        """Have a place that was remembered say what was changed since."""
+        if self._changes is not None and (noted := self._changes.state()):
+            place["changes"] = noted
 
 
 def _resumed(flow: Teed, buffer: int, state: State) -> Tee:
