@@ -72,6 +72,8 @@ def check(weights: Sequence[float]) -> list[float]:
         KindError: They are no numbers.
     """
     try:
+        if isinstance(weights, str) or any(isinstance(weight, str) for weight in weights):
+            raise TypeError
         numbers = [float(weight) for weight in weights]
     except (TypeError, ValueError, OverflowError):
         raise KindError(f"weights must be a list of numbers, one for each, got {weights!r:.200}") from None

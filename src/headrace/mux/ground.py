@@ -139,8 +139,11 @@ class Ground:
         ]
         if len(parts) == 1:
             return _in_order(parts[0], places[0])
-        if alike:
-            _check_alike(parts)
+        if len({_kind(part) for part in parts}) > 1:
+            if alike:
+                raise Differing
+            if len({_names(part) for part in parts}) == 1:  # then they are what records stacked one by one are
+                parts = [Rows(part.rows()) for part in parts]
         return merged(parts, places)
 
     def place(self, number: int, epoch: int, given: int, known: Stamps) -> State:
@@ -191,10 +194,8 @@ class Differing(Exception):
     """Records of one read have columns of different dtypes: read apart they would be others than read together."""
 
 
-def _check_alike(parts: list[Records]) -> None:
-    seen = {_kind(part) for part in parts}
-    if len(seen) > 1:
-        raise Differing
+def _names(records: Records) -> Any:
+    return None if isinstance(records, Rows) else (records.structure, frozenset(records.batch._columns))
 
 
 def _kind(records: Records) -> Any:

@@ -151,7 +151,8 @@ class InterleaveCursor:
             )
         begun = [number for number, one in enumerate(streams) if one is not None]
         self._live = [*begun, *range(len(streams), len(self._flows))]
-        if left > self._block or (self._live and (turn > len(streams) or turn not in self._live)):
+        beyond = turn > len(streams) or turn not in self._live or (turn == len(streams) and left < self._block)
+        if left > self._block or (self._live and beyond):
             raise StateError(f"the state is damaged: it is the turn of stream {turn}, with {left} items left of it")
         self._turn = self._live.index(turn) if self._live else 0
         self._left = left if self._live else self._block
