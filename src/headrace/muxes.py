@@ -87,7 +87,7 @@ class Mux(Stream):
         Iterations that begin later have the weights that the mux was made with. A stream that is active and has no
         weight any more is closed; beyond that, those that are active stay for their lifetimes. To be called between
         two items, by the thread that takes them; what steps downstream hold already (a ``rebatch``, a ``pack``) was
-        drawn by the weights before.
+        drawn by the weights before. A mux that has come to its end has come to its end.
 
         Args:
             weights: One for each stream, 0 or more, not all 0.

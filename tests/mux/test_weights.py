@@ -121,6 +121,15 @@ def test_a_run_is_the_same_wherever_it_is_cut_and_whatever_fails(
     assert again(True, cuts) == unbroken
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_that_are_set_behind_the_end_do_not_undo_it(kind: str) -> None:
+    def again(cuts: frozenset[int] = frozenset()) -> list[Any]:
+        made, fails = built("exhaustive", kind), Fails()
+        return run(PIPELINES["all of them"](made, fails), {0: [1, 0, 0, 0], 6: [4, 3, 2, 1]}, made, None, cuts)
+
+    assert again(frozenset([6])) == again()
+
+
 @settings(max_examples=40)
 @given(
     st.sampled_from(list(MUXES)),

@@ -76,7 +76,7 @@ def check(weights: Sequence[float]) -> list[float]:
             raise TypeError
         numbers = [float(weight) for weight in weights]
     except (TypeError, ValueError, OverflowError):
-        raise KindError(f"weights must be a list of numbers, one for each, got {weights!r:.200}") from None
+        raise KindError(f"weights must be numbers, one for each, got {weights!r:.200}") from None
     wrong = [f"{number} at place {place}" for place, number in enumerate(numbers) if not 0 <= number < float("inf")]
     if wrong:
         raise ArgumentError(f"weights must be finite and 0 or more, got {', '.join(wrong[:5])}")

@@ -15,6 +15,7 @@ from headrace.core.flow import Cursor, State
 from headrace.core.warn import gathered, warn
 from headrace.mux.failing import Failing
 from headrace.mux.seating import NOBODY, read_seats
+from headrace.mux.weights import check
 
 if TYPE_CHECKING:
     from headrace.mux.flow import MuxFlow
@@ -49,6 +50,7 @@ class MuxCursor:
         self._used = 0  # turns since they were asked for
         self._leaving = NOBODY  # a seat whose stream has given its last item
         self._closed = False
+        self._over = False  # whether the end was told: it is for good
         self._failing = Failing(flow, flow.shown)
         self._count = flow.tally.now
         flow.tally.running.add(self)
@@ -132,6 +134,7 @@ class MuxCursor:
         if not len(turns):
             if not self._seating.step:
                 self._look_for_an_item()
+            self._over = True
             raise StopIteration
         self._turns = iter(turns.tolist())
         return next(self._turns)
@@ -298,6 +301,9 @@ class MuxCursor:
                 self._tell(seat, stream, self._given(seat))
 
     def set_weights(self, weights: Any) -> bool:
+        if self._over:
+            check(weights, self._flow.count)
+            return True
         self._gave()
         self._seating.schedule.set(self._seating.step, weights)
         self._seating.weights_set()

@@ -20,6 +20,7 @@ from headrace.core.source import Indices
 from headrace.mux.failing import Failing
 from headrace.mux.ground import Branch, Differing, Ground
 from headrace.mux.planner import Counts, Event, Plan, Planner, Run
+from headrace.mux.weights import check
 from headrace.nodes.node import Context
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class PlannedCursor:
         self._together = 1  # units read together
         self._apart = False  # whether records differ in their dtypes, so that units are read one by one
         self._closed = False
+        self._over = False  # whether the end was told: it is for good
         self._keep()
         self._runs = [_Run(self, branch) for branch in branches]
         for run in self._runs:
@@ -75,6 +77,7 @@ class PlannedCursor:
             if self._at == len(self._block):
                 self._load(1, _MOST_ROWS)
             if not len(self._block):
+                self._over = True
                 raise StopIteration
             self._rows = islice(self._block.rows(), self._at, None)
         self._at += 1
@@ -89,6 +92,7 @@ class PlannedCursor:
         self._rows = None
         first, last = self._at, min(self._at + many, len(self._block))
         self._at = last
+        self._over = last - first < many
         return self._block if last - first == len(self._block) else _part(self._block, first, last)
 
     # Drawing and reading
@@ -240,6 +244,9 @@ class PlannedCursor:
 
     def set_weights(self, branch: Branch, weights: Any) -> bool:
         """Have a mux go by other weights from the next record on; says whether it is active."""
+        if self._over:
+            check(weights, branch.flow.count)
+            return True
         self._rewind()
         active = [place.seating for place in self._planner.walk() if place.branch is branch]
         for seating in active:
