@@ -48,6 +48,8 @@ class MuxCursor:
         self._told: list[int] = [0] * seats  # items of each that are in the tally
         self._turns: Iterator[int] = iter(())
         self._used = 0  # turns since they were asked for
+        self._drawn = NOBODY  # the seat that has given the last item
+        self._lent: list[int] = []  # seats that have lent items which are not settled yet
         self._leaving = NOBODY  # a seat whose stream has given its last item
         self._closed = False
         self._over = False  # whether the end was told: it is for good
@@ -65,23 +67,27 @@ class MuxCursor:
 
     def lend(self) -> Any:
         """Return the next item to somebody who lets nobody write to it before ``settle`` is called."""
-        return self._draw(self._lends)
+        item = self._draw(self._lends)
+        self._lent.append(self._drawn)
+        return item
 
     def take_lent(self, many: int) -> list[Any]:
         """Return the next items, each of them lent: at most ``many``, none at the end."""
         items = []
-        draw, lends = self._draw, self._lends
+        draw, lends, lent = self._draw, self._lends, self._lent
         with suppress(StopIteration):  # what there is, is given; the next call finds the end again
             for _ in range(many):
                 items.append(draw(lends))
+                lent.append(self._drawn)
         return items
 
     def settle(self) -> None:
         """Have the streams note what the items that were lent are known by, before others may write to them."""
-        for cursor in self._cursors:
-            settle = getattr(cursor, "settle", None)
+        for seat in set(self._lent):
+            settle = getattr(self._cursors[seat], "settle", None)
             if settle is not None:
                 settle()
+        self._lent.clear()
 
     def _draw(self, pulls: list[Callable[[], Any] | None]) -> Any:
         """Return the next item, drawn in one of the two ways."""
@@ -110,6 +116,7 @@ class MuxCursor:
             else:
                 break
         self._used += 1
+        self._drawn = seat
         left = self._left[seat] - 1
         self._left[seat] = left
         if not left:
