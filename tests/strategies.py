@@ -457,7 +457,7 @@ def joins(draw: st.DrawFn, start: int) -> Chain:
     mixture = Mixture(lengths, weights, stop)  # type: ignore[arg-type]
     if (mixture.length or 0) > MOST:
         return first
-    dataset = hr.mix(both, weights, stop)  # type: ignore[arg-type]
+    dataset = hr.mix(both, weights, stop)  # type: ignore[call-overload]
     return Chain(dataset, _mixed([first.model, second.model], mixture), [f"{weights} {stop} {steps[0]}"])
 
 
