@@ -124,12 +124,10 @@ class Seating:
         Raises:
             StateError: It is damaged.
         """
-        try:
+        whole = isinstance(entry, list) and len(entry) == 6
+        if whole:
             seat, stream, ordinal, given, life = entry[:5]
-            numbers = (seat, stream, ordinal, given, 0 if life is None else life)
-            whole = len(entry) == 6 and all(type(number) is int for number in numbers)
-        except (TypeError, ValueError):
-            whole = False
+            whole = all(type(number) is int for number in (seat, stream, ordinal, given, 0 if life is None else life))
         if not whole or not (
             0 <= seat < len(self.stream)
             and NOBODY <= stream < self.rules.count
