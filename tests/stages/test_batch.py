@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -182,3 +183,13 @@ def test_batches_are_their_users_own() -> None:
 def test_a_map_below_fails_with_its_own_name() -> None:
     with pytest.raises(RecordError, match=r"map\(lambda\) failed on item 2"):
         list(Batched.of(Map.of(Iterate.of([1, 1, 0]), lambda x: 1 // x), 2).start())
+
+
+def test_a_generator_that_fails_in_the_middle_of_a_batch_says_after_how_many_items() -> None:
+    def three() -> Iterator[int]:
+        yield from range(3)
+        raise ValueError("no more")
+
+    cursor = Batched.of(Iterate.of(three), 8).start()
+    with pytest.raises(RecordError, match="failed after 3 items"):
+        next(cursor)

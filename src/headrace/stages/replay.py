@@ -107,9 +107,11 @@ class ReplayCursor:
 
     def take_lent(self, many: int) -> list[Any]:
         """Return the next items, each of them lent: at most ``many``, none at the end."""
+        items: list[Any] = []
         try:
-            items = list(islice(self._iterator, many))
+            items.extend(islice(self._iterator, many))
         except Exception as error:
+            self._count += len(items)  # what came before the error is in the list
             self._fail(error)
         if len(items) < many:
             self._end()
