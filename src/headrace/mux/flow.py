@@ -76,11 +76,6 @@ class MuxFlow:
         """How many streams there are."""
         return len(self.upstreams)
 
-    @property
-    def seats(self) -> int:
-        """How many of them are active at a time."""
-        return len(self.upstreams)
-
     def seated(self, chances: Chances, schedule: Schedule) -> Seating:
         """Return the seats at the beginning of a run."""
         raise NotImplementedError

@@ -40,10 +40,6 @@ class StochasticMux(MuxFlow):
     dist: Dist = "binomial"
     weighting: Weighting = "records"
 
-    @property
-    def seats(self) -> int:
-        return self.n_active
-
     def seated(self, chances: Chances, schedule: Schedule) -> Seating:
         return WorkingSet(self, self.n_active, chances, schedule, self.length_of)
 
@@ -118,10 +114,6 @@ class ChainMux(MuxFlow):
     """
 
     mode: Literal["exhaustive", "cycle"] = "exhaustive"
-
-    @property
-    def seats(self) -> int:
-        return 1
 
     def seated(self, chances: Chances, schedule: Schedule) -> Seating:
         return Succession(self, 1, chances, schedule, self.length_of)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
-from typing import Any, Protocol, Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 
@@ -25,19 +25,6 @@ NOBODY = -1
 
 Lengths: TypeAlias = Callable[[int], int | None]
 """How many records a stream gives in one pass: ``FOREVER`` without an end, None where it is unknown."""
-
-
-class Rules(Protocol):
-    """What a seating needs to know of its mux."""
-
-    @property
-    def count(self) -> int:
-        """How many streams there are."""
-        ...
-
-    def words(self) -> str:
-        """Return the mux as a chain shows it."""
-        ...
 
 
 class Seating:

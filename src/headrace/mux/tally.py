@@ -164,10 +164,6 @@ class Tally:
             run.tell()
         return self.now.stats()
 
-    def counted(self) -> Stats:
-        """Return what the latest iteration has given, to be taken elsewhere."""
-        return self.stats()
-
     def take(self, counted: Stats) -> None:
         """Take what an iteration in another process has given as that of the latest."""
         self.now = Count.of(counted)

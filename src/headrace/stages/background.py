@@ -132,7 +132,7 @@ class _Producer:
         began = perf_counter()
         if not self._tallies or (not ended and began < self._tallied):
             return None
-        counted = [tally.counted() for tally in self._tallies]
+        counted = [tally.stats() for tally in self._tallies]
         now = perf_counter()
         self._tallied = now + (now - began) / _TALLIED
         return counted
