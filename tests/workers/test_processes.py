@@ -355,9 +355,10 @@ def test_persistent_workers_serve_several_works() -> None:
             tickets = [one.submit(0), other.submit(5), one.submit(1)]
             second = {done(tickets[0].result())["pid"], done(tickets[2].result())["pid"]}
             assert done(tickets[1].result()) == 25
-        assert second <= first and len(first) <= 2
+        both = first | second  # on a busy machine one of the two may have answered all of the first
+        assert len(both) <= 2
         home = workers._home
-    assert not _alive(first) and home._crew is None
+    assert not _alive(both) and home._crew is None
 
 
 def test_a_work_whose_pool_is_closed_is_forgotten_with_its_memory() -> None:
