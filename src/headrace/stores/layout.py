@@ -16,8 +16,9 @@ from headrace.core.ragged import Ragged
 from headrace.core.schema import Field, Schema, Structure
 from headrace.stores.names import shortened, stems
 
-Kind: TypeAlias = Literal["dense", "ragged", "string", "bytes", "tensor", "batch", "tuple"]
-"""``string`` and ``bytes`` are object columns of nothing else, kept like ragged rows of (UTF-8) bytes."""
+Kind: TypeAlias = Literal["dense", "ragged", "string", "bytes", "object", "tensor", "batch", "tuple"]
+"""``string`` and ``bytes`` are object columns of nothing else, kept like ragged rows of (UTF-8) bytes; of ``object``
+columns, of anything else, each value is pickled, where the store allows that."""
 
 _NUMBERS = frozenset("biufc")
 
@@ -113,6 +114,11 @@ class Layout:
         if self.item is None or self.item != other.item:
             return None
         return Layout("ragged", dtype, self.item, empty=empty)
+
+    @property
+    def pickled(self) -> bool:
+        """Whether some column, at any depth, holds pickled objects."""
+        return self.kind == "object" or any(one.pickled for one in self.fields.values())
 
     @property
     def nested(self) -> bool:

@@ -14,8 +14,26 @@ from headrace.core.schema import Schema, Structure
 from headrace.stores.layout import Layout, schema_of
 from headrace.stores.sums import FileSum
 
-FORMAT = 1
-"""The newest format that this version of Headrace reads, and the one that it writes."""
+FORMAT = 2
+"""The newest format that this version of Headrace reads. It writes 1 where that says all, for readers that are older."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """How a file is kept where it is not kept as it is.
+
+    Args:
+        codec: What its bytes went through: ``"zstd"``.
+        frames: How many bytes each piece of 8 MiB became; the pieces follow each other.
+    """
+
+    codec: str
+    frames: tuple[int, ...]
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes the object has."""
+        return sum(self.frames)
 
 
 @dataclass(frozen=True)
@@ -25,10 +43,12 @@ class Part:
     Args:
         length: How many records.
         files: The sum of each file.
+        packed: Those that are kept compressed, under the file's name and the codec's; it does not change the identity.
     """
 
     length: int
     files: Mapping[str, FileSum] = field(repr=False)
+    packed: Mapping[str, Packed] = field(default_factory=dict, repr=False)
 
     @cached_property
     def digest(self) -> str:
@@ -39,6 +59,11 @@ class Part:
     def size(self) -> int:
         """How many bytes its files have."""
         return sum(file.bytes for file in self.files.values())
+
+    @property
+    def kept_size(self) -> int:
+        """How many bytes they have where they are kept, compressed or not."""
+        return sum(self.packed[name].bytes if name in self.packed else sum_.bytes for name, sum_ in self.files.items())
 
 
 @dataclass(frozen=True)
@@ -56,8 +81,7 @@ class Manifest:
         created: When, in UTC, ISO 8601.
         headrace: The version of Headrace that wrote it.
         numpy: The version of NumPy that wrote it.
-        format: The number of the format. It rises with every change of the entries, so that what an older version
-            would misread, it refuses.
+        notes: What else is known of it, as plain JSON: by which code it was made, what it is made of.
     """
 
     id: str
@@ -70,7 +94,13 @@ class Manifest:
     created: str
     headrace: str = field(repr=False)
     numpy: str = field(repr=False)
-    format: int = field(default=FORMAT, repr=False)
+    notes: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def format(self) -> int:
+        """The number of the format: it rises with every change of the entries that an older version would misread."""
+        newer = self.notes or any(part.packed for part in self.parts) or self.layout.pickled
+        return 2 if newer else 1
 
     @property
     def length(self) -> int:
@@ -99,10 +129,7 @@ class Manifest:
         return _digest(self._body())
 
     def _body(self) -> dict[str, Any]:
-        parts = [
-            {"digest": part.digest, "length": part.length, "files": {n: asdict(s) for n, s in part.files.items()}}
-            for part in self.parts
-        ]
+        newer = {"notes": dict(self.notes)} if self.notes else {}
         return {
             "format": self.format,
             "id": self.id,
@@ -111,12 +138,13 @@ class Manifest:
             "length": self.length,
             "structure": self.structure,
             "schema": self.layout.to_json(),
-            "parts": parts,
+            "parts": [_said(part) for part in self.parts],
             "fingerprint": self.fingerprint,
             "parents": list(self.parents),
             "created": self.created,
             "headrace": self.headrace,
             "numpy": self.numpy,
+            **newer,
         }
 
     def encode(self) -> bytes:
@@ -153,11 +181,22 @@ class Manifest:
         return _made(said)
 
 
+def _said(part: Part) -> dict[str, Any]:
+    packed = {name: {"codec": one.codec, "frames": list(one.frames)} for name, one in part.packed.items()}
+    files = {name: asdict(sum) for name, sum in part.files.items()}
+    plain = {"digest": part.digest, "length": part.length, "files": files}
+    return {**plain, "packed": packed} if packed else plain
+
+
+def _part(said: dict[str, Any]) -> Part:
+    files = {name: FileSum(**sum) for name, sum in said["files"].items()}
+    packed = {name: Packed(one["codec"], tuple(one["frames"])) for name, one in said.get("packed", {}).items()}
+    return Part(said["length"], files, packed)
+
+
 def _made(said: dict[str, Any]) -> Manifest:
     """Make a manifest of entries that are known to be as they were written."""
-    parts = tuple(
-        Part(part["length"], {name: FileSum(**sum) for name, sum in part["files"].items()}) for part in said["parts"]
-    )
+    parts = tuple(map(_part, said["parts"]))
     return Manifest(
         id=said["id"],
         version=said["version"],
@@ -169,7 +208,7 @@ def _made(said: dict[str, Any]) -> Manifest:
         created=said["created"],
         headrace=said["headrace"],
         numpy=said["numpy"],
-        format=said["format"],
+        notes=said.get("notes", {}),
     )
 
 

@@ -1,0 +1,42 @@
+"""What a reader asks of the place where parts are at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from headrace.stores.layout import Layout
+from headrace.stores.manifest import Part
+from headrace.stores.mapped import Table
+
+
+class Shelf(Protocol):
+    """Parts as columns: mapped where they lie on this machine, fetched first where they do not.
+
+    It is pickled as where things lie: no map, no open file, no connection goes along.
+    """
+
+    def check(self, parts: Iterable[Part]) -> None:
+        """Make sure, as far as that is cheap, that parts are there and of the right size.
+
+        Raises:
+            DamageError: Some are not; all of them are named.
+        """
+        ...
+
+    def open(self, part: Part, layout: Layout) -> Table:
+        """Return a part's columns. While the table or a view of it lives, nothing takes its memory away.
+
+        Raises:
+            DamageError: A file is not there, or is not what was written.
+            StoreError: It cannot be read, or fetched.
+        """
+        ...
+
+    def expect(self, parts: Sequence[Part]) -> None:
+        """Say which parts will be asked for next, in the order of their first use; returns at once.
+
+        Whoever has to fetch them begins with it, beside what is running, as far as there is room; a call replaces what
+        the last one said. Errors are told by ``open``.
+        """
+        ...
