@@ -22,6 +22,7 @@ BASELINES = {
     "mixing": "numpy_mix",
     "packing": "numpy_pack",
 }  # of all others the plain NumPy loop
+WRITES = 3  # of everything, by each store
 
 
 def baseline(workload: str) -> str:
@@ -34,7 +35,8 @@ class Outcome:
     """What one loader did, or why it did not.
 
     ``seconds`` holds the time of each timed epoch, by its turn; one that was left in the middle counts with the time
-    that all of it would have taken at its rate, and ``cut`` says so.
+    that all of it would have taken at its rate, and ``cut`` says so. Of stores ``written`` holds the time of each
+    writing, and ``stored`` the bytes on disk.
     """
 
     entry: Entry
@@ -47,6 +49,8 @@ class Outcome:
     digest: str = ""
     padding: float = 0.0
     problem: str = ""
+    written: dict[int, float] = field(default_factory=dict)
+    stored: int = 0
 
     @property
     def median(self) -> float:
@@ -66,6 +70,13 @@ class Outcome:
         if not shared:
             return None
         return statistics.median(other.seconds[turn] / self.seconds[turn] for turn in shared)
+
+    def written_against(self, other: Outcome) -> float | None:
+        """Return how many times as fast as another this wrote, in the same way."""
+        shared = self.written.keys() & other.written.keys()
+        if not shared:
+            return None
+        return statistics.median(other.written[turn] / self.written[turn] for turn in shared)
 
 
 class Process:
@@ -130,6 +141,8 @@ def run(data: Data, names: list[str], rounds: int, patience: float, say: Callabl
             if not outcome.problem:
                 outcome.problem = _checked(outcome, running)
             say(f"  {name}: {outcome.problem or 'checked'}")
+        if data.workload.stored:
+            _write(outcomes, running, min(rounds, WRITES), patience, say)
         for turn in range(1, rounds + 1):
             for name, process in running.items():
                 outcome = outcomes[name]
@@ -148,6 +161,24 @@ def run(data: Data, names: list[str], rounds: int, patience: float, say: Callabl
         for process in running.values():
             process.close()
     return outcomes
+
+
+def _write(
+    outcomes: dict[str, Outcome], running: dict[str, Process], rounds: int, patience: float, say: Callable[[str], None]
+) -> None:
+    """Let the loaders of stores write everything, in turns."""
+    for turn in range(1, rounds + 1):
+        for name, process in running.items():
+            outcome = outcomes[name]
+            if outcome.problem or sum(outcome.written.values()) > patience:
+                continue
+            process.order("write", turn)
+            answer = process.answer()
+            if "error" in answer:
+                outcome.problem = f"writing: {answer['error']}"
+                continue
+            outcome.written[turn], outcome.stored = answer["seconds"], answer["bytes"]
+        say(f"  written {turn} of {rounds}")
 
 
 def _start(outcome: Outcome, data: Data, running: dict[str, Process]) -> str:

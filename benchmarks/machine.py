@@ -19,6 +19,8 @@ PACKAGES = {
     "hf_numpy": ("datasets", "pyarrow"),
     "mosaic_mds": ("mosaicml-streaming",),
     "wds_tar": ("webdataset",),
+    "lmdb_pickle": ("lmdb",),
+    "lance_safe": ("pylance",),
     "nodes_augment": ("torchdata",),
     "spdl_augment": ("spdl-core",),
     "pescador_zmq": ("pescador", "pyzmq"),

@@ -3,6 +3,7 @@
 So that no loader's imports, threads or memory disturb another's. A line of JSON in, a line of JSON out::
 
     {"do": "check", "epoch": 0}    every batch looked at, every byte digested; not timed, and the warm-up too
+    {"do": "write", "epoch": 1}    of a workload of stores: everything written anew, from memory
     {"do": "time", "epoch": 1}     timed; of each batch the labels are copied aside, to be checked afterwards
 """
 
@@ -21,7 +22,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import augmenting, carrying, checks, drawing, packing, processes
+from benchmarks import augmenting, carrying, checks, drawing, packing, processes, storing
 from benchmarks.workloads import LONGEST, Data, chosen
 
 Batch = tuple[Any, NDArray[np.int64]]
@@ -147,6 +148,8 @@ def main(name: str, workload: str, size: str) -> None:
         jobs = {"check": drawing.check, "time": drawing.timed}
     elif data.workload.packed:
         jobs = {"check": packing.check, "time": packing.timed}
+    elif data.workload.stored:
+        jobs["write"] = lambda loader, data, number: storing.timed(name, data)
     for line in sys.stdin:
         order = json.loads(line)
         answer(lambda order=order: jobs[order["do"]](made[0], data, order["epoch"]))  # type: ignore[misc]

@@ -27,7 +27,8 @@ class Workload:
 
     With ``drawn`` an epoch is that many draws, and ``records`` those that are drawn from (see ``drawing.py``): from
     ``streams`` of equal length, ``active`` at a time, each for about ``rate`` records, or from three parts by
-    ``weights``. With ``packed`` sequences are put together into bins of that length, of which ``batch`` make a batch
+    ``weights``. With ``stored`` each loader also writes all records, from memory (see ``storing.py``). With ``packed``
+    sequences are put together into bins of that length, of which ``batch`` make a batch
     (see ``packing.py``); no sequence is longer than ``longest``.
     """
 
@@ -47,6 +48,7 @@ class Workload:
     rate: int = 0
     weights: tuple[float, ...] = ()
     packed: int = 0
+    stored: bool = False
     longest: int = 20_000
 
     @property
@@ -81,6 +83,8 @@ class Workload:
         each = "int32 sequences (lognormal, mean 500)" if self.shape is None else f"{self.dtype} {list(self.shape)}"
         if self.drawn:
             return f"{self.name}: {self.drawn:,} records of {each} + label from {self._sources}, batch {self.batch}"
+        if self.stored:
+            return f"{self.name}: {self.records:,} records of {each} + label, written from memory, read in batches of {self.batch}"
         then = f", cropped to {list(CROPPED)}, flipped, float32" if self.augmented else ""
         return f"{self.name}: {self.records:,} records of {each} + label{then}, batch {self.batch}"
 
@@ -95,6 +99,7 @@ WORKLOADS = {
     each.name: each
     for each in (
         Workload("images", 50_000, 256, (64, 64, 3), "uint8"),
+        Workload("store", 50_000, 256, (64, 64, 3), "uint8", files="images", stored=True),
         Workload("table", 1_000_000, 1024, (32,), "float32"),
         Workload("ragged", 100_000, 64, None, "int32"),
         Workload("augment", 50_000, 256, (64, 64, 3), "uint8", augmented=True, files="images", lead_in=24),
@@ -107,6 +112,7 @@ WORKLOADS = {
 }
 QUICK = {
     "images": replace(WORKLOADS["images"], records=2_100, quick=True),
+    "store": replace(WORKLOADS["store"], records=2_100, quick=True),
     "table": replace(WORKLOADS["table"], records=15_000, quick=True),
     "ragged": replace(WORKLOADS["ragged"], records=2_000, quick=True),
     "augment": replace(WORKLOADS["augment"], records=2_100, quick=True, lead_in=4),

@@ -12,23 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 import headrace as hr
+from benchmarks.storing import write_raw
 from benchmarks.workloads import Data, chosen
 
-BLOCK = 8 << 20
 ROUNDS = 3
-
-
-def write_raw(columns: dict[str, NDArray[Any]], folder: Path) -> None:
-    for name, column in columns.items():
-        with (folder / name).open("wb", buffering=0) as file:
-            content = np.ascontiguousarray(column).data.cast("B")
-            for start in range(0, len(content), BLOCK):
-                file.write(content[start : start + BLOCK])
-            os.fsync(file.fileno())
 
 
 def write_store(columns: dict[str, NDArray[Any]], folder: Path) -> None:

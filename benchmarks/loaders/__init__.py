@@ -50,21 +50,25 @@ class Entry:
 
 
 AUGMENT, CARRIED = ("augment",), ("transport", "made")
+STORES = (*PLAIN, "store")
 STREAMS, MIXING, PACKING = ("hierarchical",), ("mixing",), ("packing",)
 LOADERS = {
     each.name: each
     for each in (
         Entry("memcpy", "memcpy of the same bytes, in order", "baseline"),
-        Entry("numpy_loop", "plain NumPy loop", "baseline"),
-        Entry("headrace_store", "Headrace", "ours"),
+        Entry("numpy_loop", "plain NumPy loop", "baseline", workloads=STORES),
+        Entry("headrace_store", "Headrace", "ours", workloads=STORES),
         Entry("headrace_threads", "Headrace, 2 threads", "ours"),
         Entry("headrace_auto", 'Headrace, `workers="auto"`', "ours"),
         Entry("torch_records", "torch DataLoader, record by record", "peer"),
         Entry("torch_batches", "torch DataLoader, `__getitems__` by hand", "by hand"),
         Entry("grain_map", "Grain", "peer"),
-        Entry("hf_numpy", "HF datasets", "peer"),
-        Entry("mosaic_mds", "MosaicML streaming", "peer"),
-        Entry("wds_tar", "WebDataset (no global shuffle)", "peer"),
+        Entry("hf_numpy", "HF datasets", "peer", workloads=STORES),
+        Entry("mosaic_mds", "MosaicML streaming", "peer", workloads=STORES),
+        Entry("wds_tar", "WebDataset (no global shuffle)", "peer", workloads=STORES),
+        Entry("lmdb_pickle", "LMDB + pickle, yogadl's design", "peer", workloads=("store",)),
+        Entry("lance_safe", "Lance", "peer", workloads=("store",)),
+        Entry("lance_take", "Lance, `take` by hand", "by hand", workloads=("store",)),
         Entry("tf_slices", "tf.data", "peer"),
         Entry("tf_gather", "tf.data, gather by hand", "by hand"),
         Entry(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -25,6 +26,10 @@ def fetch(data: Data) -> hr.Dataset:
         with contextlib.suppress(hr.ExistsError):  # another loader's process was quicker
             store.submit(hr.Dataset(payload=payload(data), label=data.column("label")), name, VERSION)
     return store.fetch(name, VERSION)
+
+
+def write(data: Data, folder: Path) -> None:
+    hr.Store(folder).submit(hr.Dataset(payload=payload(data), label=data.column("label")), "records", VERSION)
 
 
 def payload(data: Data) -> NDArray[Any] | hr.Ragged:

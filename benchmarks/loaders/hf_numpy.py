@@ -10,6 +10,7 @@ twice as long and more. Ragged sequences come as a list of arrays and are copied
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -27,8 +28,12 @@ def open_saved(data: Data) -> Any:
     """Return the dataset, mapped from its Arrow files, which are written if they are not there yet."""
     folder = data.workload.folder / "hf"
     if not (folder / "state.json").exists():  # which save_to_disk writes last
-        make(data).save_to_disk(folder)
+        write(data, folder)
     return datasets.load_from_disk(folder)
+
+
+def write(data: Data, folder: Path) -> None:
+    make(data).save_to_disk(folder)
 
 
 def make(data: Data) -> Any:

@@ -1,15 +1,18 @@
 """What one would write without any library: `default_rng(seed).permutation`, then `numpy.take` for each batch from the
-mapped `.npy` files; ragged sequences are copied row by row into `numpy.zeros` of the batch's longest.
+mapped `.npy` files; ragged sequences are copied row by row into `numpy.zeros` of the batch's longest. Its writing is a
+raw `write` and `fsync` of the columns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.storing import write_raw
 from benchmarks.worker import Batch
 from benchmarks.workloads import Data
 
@@ -21,6 +24,11 @@ def pad_rows(values: NDArray[Any], offsets: NDArray[np.int64], index: NDArray[np
     for row, start, stop in zip(rows, starts.tolist(), stops.tolist(), strict=True):
         row[: stop - start] = values[start:stop]
     return rows
+
+
+def write(data: Data, folder: Path) -> None:
+    folder.mkdir()
+    write_raw({name: data.column(name) for name in ("payload", "label")}, folder)
 
 
 class Loader:
