@@ -1,6 +1,6 @@
 """A folder as an S3 server on this machine: ``python -m benchmarks.serving FOLDER`` prints its address.
 
-For the benchmarks of remote stores, where the servers that tests use are too slow to tell a good client from a poor one:
+For the benchmarks of remote stores, where the servers that tests use are too slow to tell a good client from a bad one:
 bodies go from the page cache to the socket without passing through Python. It speaks what object stores are used for
 here: objects, ranges, conditional writes, uploads in parts, listings, deletes. It checks no signature.
 """

@@ -1,8 +1,8 @@
 """What a store does before it is read: all records written from memory, and the bytes that they have on disk.
 
 A loader of such a workload has a function ``write(data, folder)`` in its module, which writes all records in the way in
-which the loader reads them. Everything that it wrote is brought to disk before the clock stops, whether the library does
-that or not.
+which the loader reads them. All that it wrote is brought to disk before the clock stops, whether the library does that
+or not.
 """
 
 from __future__ import annotations

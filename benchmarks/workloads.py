@@ -84,7 +84,8 @@ class Workload:
         if self.drawn:
             return f"{self.name}: {self.drawn:,} records of {each} + label from {self._sources}, batch {self.batch}"
         if self.stored:
-            return f"{self.name}: {self.records:,} records of {each} + label, written from memory, read in batches of {self.batch}"
+            what = f"{self.records:,} records of {each} + label"
+            return f"{self.name}: {what}, written from memory, then read, batch {self.batch}"
         then = f", cropped to {list(CROPPED)}, flipped, float32" if self.augmented else ""
         return f"{self.name}: {self.records:,} records of {each} + label{then}, batch {self.batch}"
 
