@@ -10,7 +10,7 @@ import numpy as np
 
 from headrace.core import columns
 from headrace.core.columns import Column
-from headrace.core.errors import SchemaError
+from headrace.core.errors import SchemaError, StoreError
 from headrace.core.kinds import Nested
 from headrace.core.ragged import Ragged
 from headrace.core.schema import Field, Schema, Structure
@@ -42,14 +42,18 @@ class Layout:
     empty: bool = field(default=False, compare=False)
 
     @classmethod
-    def of(cls, column: Column) -> Layout:
+    def of(cls, column: Column, allow_pickle: bool = False) -> Layout:
         """Tell how a column is to be kept.
 
+        Args:
+            column: Some rows.
+            allow_pickle: Whether objects other than strings and bytes may be pickled.
+
         Raises:
-            SchemaError: It holds objects other than strings or bytes.
+            SchemaError: It holds objects other than strings or bytes, and they may not be pickled.
         """
         if isinstance(column, Nested):
-            fields = {name: _named(name, one) for name, one in column._columns.items()}
+            fields = {name: _named(name, one, allow_pickle) for name, one in column._columns.items()}
             return cls("tuple" if column._tuples else "batch", fields=fields)
         if isinstance(column, Ragged):
             if column.dtype.hasobject:
@@ -59,7 +63,7 @@ class Layout:
         if columns.is_tensor(column):
             return cls("tensor", str(column.dtype), shape)
         if column.dtype.kind in "OT":
-            return cls(_text(column), "", shape)
+            return cls(_objects(column, allow_pickle), "", shape)
         return cls("dense", str(column.dtype), shape, empty=bool(shape) and not column.size)
 
     def __repr__(self) -> str:
@@ -73,7 +77,7 @@ class Layout:
             return Field(self.dtype, (None, *self.shape), "ragged")
         if self.kind == "tensor":
             return Field(self.dtype, self.shape, "tensor")
-        if self.kind == "bytes" or (self.kind == "string" and self.shape):
+        if self.kind in ("bytes", "object") or (self.kind == "string" and self.shape):
             return Field("object", self.shape, "object")
         if self.kind == "string" or self.dtype.lstrip("<>=").startswith("U"):
             return Field("string", self.shape, "string")
@@ -97,8 +101,11 @@ class Layout:
         """Return the layout that keeps rows of this one and, after them, rows of another; None where there is none.
 
         Numbers of another type are converted where NumPy would promote them to this column's, as when records are
-        stacked. Dense rows that differ in their first axis make the column a ragged one.
+        stacked. Dense rows that differ in their first axis make the column a ragged one. A column of pickled objects
+        takes whatever comes.
         """
+        if self.kind == "object" and (not self.shape or self.shape == other.shape):
+            return self
         if self.nested and self.kind == other.kind:
             if self.fields.keys() != other.fields.keys():
                 return None
@@ -156,9 +163,27 @@ def schema_of(layout: Layout, structure: Structure) -> Schema:
     return Schema(structure, {name: one.field() for name, one in layout.fields.items()})
 
 
-def _named(name: str, column: Column) -> Layout:
+def check_pickles(layout: Layout, allow_pickle: bool) -> None:
+    """Make sure that pickled objects are read by who allows it only: they can run any code when they are read.
+
+    Raises:
+        StoreError: A column holds pickled objects, and they may not be read.
+    """
+    if layout.pickled and not allow_pickle:
+        raise StoreError(
+            f"{_pickled_names(layout)} pickled objects, which can run any code when they are read: if you trust "
+            "whoever wrote them, open the store with Store(..., allow_pickle=True)"
+        )
+
+
+def _pickled_names(layout: Layout) -> str:
+    names = [repr(name) for name, one in layout.fields.items() if one.pickled]
+    return f"column {names[0]} holds" if len(names) == 1 else f"columns {', '.join(names)} hold"
+
+
+def _named(name: str, column: Column, allow_pickle: bool) -> Layout:
     try:
-        return Layout.of(column)
+        return Layout.of(column, allow_pickle)
     except SchemaError as error:
         raise SchemaError(f"column {name!r}: {error}") from None
 
@@ -184,17 +209,20 @@ def _listed(layout: Layout) -> str:
     return ", ".join(map(repr, layout.fields)) or "none"
 
 
-def _text(column: Column) -> Kind:
-    """Tell whether an object column is one of strings or of bytes; one without rows counts as strings."""
+def _objects(column: Column, allow_pickle: bool) -> Kind:
+    """Tell whether an object column is one of strings, of bytes or of others; one without rows counts as strings."""
     kinds = set(map(type, column.ravel().tolist()))
     if all(issubclass(kind, str) for kind in kinds):
         return "string"
     if all(issubclass(kind, bytes) for kind in kinds):
         return "bytes"
+    if allow_pickle:
+        return "object"
     found = ", ".join(sorted(kind.__name__ for kind in kinds))
     raise SchemaError(
         f"objects of type {found} cannot be kept; strings, bytes, numbers and arrays can. "
-        "Convert them with map(...), or leave the column out with drop(...)"
+        "Convert them with map(...), leave the column out with drop(...), or have them pickled: "
+        "Store(..., allow_pickle=True)"
     )
 
 

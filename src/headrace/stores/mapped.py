@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from headrace.core.fields import Fields
 from headrace.core.kinds import Nested
 from headrace.core.ragged import Ragged
 from headrace.core.source import Indices
-from headrace.stores.layout import Layout, file
+from headrace.stores.layout import Layout, check_pickles, file
 from headrace.stores.names import stems
 
 
@@ -34,7 +35,7 @@ class Mapped(Protocol):
         ...
 
 
-def open_columns(folder: Path, layout: Layout, length: int, stem: str = "") -> Table:
+def open_columns(folder: Path, layout: Layout, length: int, stem: str = "", allow_pickle: bool = False) -> Table:
     """Map the columns of a part, or of a batch nested in it.
 
     Args:
@@ -42,19 +43,23 @@ def open_columns(folder: Path, layout: Layout, length: int, stem: str = "") -> T
         layout: Of the batch.
         length: How many rows the part has.
         stem: What the names of the batch's files begin with.
+        allow_pickle: Whether objects may be unpickled.
 
     Raises:
         DamageError: A file is not there, or holds something else.
+        StoreError: There are pickled objects, and they may not be read.
     """
+    check_pickles(layout, allow_pickle)
     found = {
-        name: _open(folder, below, layout.fields[name], length) for name, below in stems(layout.fields, stem).items()
+        name: _open(folder, below, layout.fields[name], length, allow_pickle)
+        for name, below in stems(layout.fields, stem).items()
     }
     return Table(found, length, Fields if layout.kind == "tuple" else Batch)
 
 
-def _open(folder: Path, stem: str, layout: Layout, length: int) -> Mapped:
+def _open(folder: Path, stem: str, layout: Layout, length: int, allow_pickle: bool) -> Mapped:
     if layout.nested:
-        return open_columns(folder, layout, length, stem)
+        return open_columns(folder, layout, length, stem, allow_pickle)
     if layout.kind == "dense":
         return Dense(_array(folder / file(stem), layout.dtype, layout.shape, length))
     if layout.kind == "tensor":
@@ -132,7 +137,7 @@ class Uneven:
 
 @dataclass(frozen=True)
 class Text:
-    """Strings or bytes; where rows are arrays of them, these lie one after the other."""
+    """Strings, bytes or pickled objects; where rows are arrays of them, these lie one after the other."""
 
     values: NDArray[np.uint8]
     offsets: Indices
@@ -144,12 +149,25 @@ class Text:
         bounds = zip(self.offsets[places].tolist(), self.offsets[places + 1].tolist(), strict=True)
         stored = self.values.data
         rows = [stored[start:stop].tobytes() for start, stop in bounds]
+        return objects(self._made(rows)).reshape(len(indices), *shape)
+
+    def _made(self, rows: list[bytes]) -> list[Any]:
         if self.layout.kind == "string":
-            return objects([row.decode("utf-8", "surrogatepass") for row in rows]).reshape(len(indices), *shape)
-        return objects(rows).reshape(len(indices), *shape)
+            return [row.decode("utf-8", "surrogatepass") for row in rows]
+        return list(map(_unpickled, rows)) if self.layout.kind == "object" else rows
 
     def whole(self) -> Column | None:
         return None
+
+
+def _unpickled(row: bytes) -> Any:
+    try:
+        return pickle.loads(row)
+    except Exception as error:  # of whatever kind the object's own code raises
+        raise StoreError(
+            f"a pickled object cannot be made again: {type(error).__name__}: {error}. The modules that its class "
+            "comes from must be there, as they were where it was written"
+        ) from error
 
 
 @dataclass(frozen=True)

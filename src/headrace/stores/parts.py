@@ -15,12 +15,13 @@ from typing import Any, Self
 from headrace.core import columns
 from headrace.core.batch import Batch
 from headrace.core.errors import SchemaError
+from headrace.core.kinds import objects
 from headrace.core.records import Columns, Records, Rows, stacked, structure_of, to_columns
 from headrace.core.schema import Structure
 from headrace.stores.disk import speaking, sync_folder
 from headrace.stores.layout import Layout, difference
 from headrace.stores.manifest import Part
-from headrace.stores.writers import BatchWriter, Place
+from headrace.stores.writers import BatchWriter, PicklingError, Place
 
 CHUNK_BYTES = 32 << 20
 """How much is written at once: large enough for several threads to sum it up, small beside what is in memory."""
@@ -91,6 +92,7 @@ class Writer:
         rows: How many records are expected, or None; for what is said when the disk is full.
         part_bytes: About how large a part becomes; None for one part, which is gathered from fastest.
         told: Called with the number of records that have been written since the last call.
+        allow_pickle: Whether objects that are nothing else are pickled.
     """
 
     def __init__(
@@ -99,11 +101,13 @@ class Writer:
         rows: int | None = None,
         part_bytes: int | None = None,
         told: Callable[[int], object] | None = None,
+        allow_pickle: bool = False,
     ) -> None:
         self.stage = stage
         self.rows = rows
         self.part_bytes = part_bytes or math.inf
         self.told = told
+        self.allow_pickle = allow_pickle
         self.length = 0
         self.structure: Structure = "mapping"
         self.layout = Layout("batch")
@@ -142,8 +146,8 @@ class Writer:
     def _fitted(self, records: Records) -> Columns:
         """Return records as columns, after making sure that they fit and that all parts go on with their layout."""
         try:
-            made = to_columns(records)
-            layout = Layout.of(made.batch)
+            made = self._whole(records, to_columns(records))
+            layout = self._layout(made)
         except SchemaError as error:
             raise self._pointed(records, error) from error
         if not self._parts:
@@ -157,10 +161,24 @@ class Writer:
         self.layout = joined
         return made
 
+    def _whole(self, records: Records, made: Columns) -> Columns:
+        """Return columns with objects as they came where objects are kept, though these may make an array by chance."""
+        if not self.layout.pickled or not isinstance(records, Rows) or made.structure != self.structure:
+            return made
+        columns = dict(made.batch.items())
+        for place, (name, one) in enumerate(self.layout.fields.items()):
+            if one.kind == "object" and name in columns and not one.shape:
+                key = {"mapping": name, "tuple": place}.get(self.structure)
+                columns[name] = objects([row if key is None else row[key] for row in records.records])
+        return Columns(Batch._of(columns, len(made)), made.structure)
+
     def _misfit(self, made: Columns) -> SchemaError:
         if made.structure != self.structure:
             return SchemaError(f"expected a {self.structure} as in the records before, got a {made.structure}")
-        return SchemaError(difference(self.layout, Layout.of(made.batch)))
+        return SchemaError(difference(self.layout, self._layout(made)))
+
+    def _layout(self, made: Columns) -> Layout:
+        return Layout.of(made.batch, self.allow_pickle)
 
     def _pointed(self, records: Records, error: SchemaError) -> SchemaError:
         """Return the error with the number of the first record that is at fault, and what is wrong with it."""
@@ -175,25 +193,28 @@ class Writer:
         """Return what is wrong with one record, beside those written already or else beside the first."""
         try:
             made = stacked([row])
-            layout = Layout.of(made.batch)
+            layout = self._layout(made)
             if self._parts:
                 fits = made.structure == self.structure and self.layout.join(layout) is not None
                 return None if fits else self._misfit(made)
         except SchemaError as error:
             return error
         try:
-            Layout.of(stacked([first, row]).batch)
+            self._layout(stacked([first, row]))
         except SchemaError as error:
             if structure_of(row) != structure_of(first):
                 return error
-            return SchemaError(difference(Layout.of(stacked([first]).batch), layout))
+            return SchemaError(difference(self._layout(stacked([first])), layout))
         return None
 
     def _write(self, batch: Batch) -> None:
         size = columns.size_in_bytes(batch)
         if not self._parts or (self._parts[-1].length and self._parts[-1].size + size > self.part_bytes):
             self._begin(batch)
-        self._parts[-1].append(batch)
+        try:
+            self._parts[-1].append(batch)
+        except PicklingError as error:
+            raise SchemaError(f"record {self.length + error.row}: {error}") from error.__cause__
         self.length += len(batch)
         if self.told is not None:
             self.told(len(batch))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -12,9 +13,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.core.columns import Column
+from headrace.core.columns import Column, rows
 from headrace.core.errors import SchemaError
-from headrace.core.kinds import Nested, as_ragged
+from headrace.core.kinds import Nested, as_ragged, compact
+from headrace.core.tensors import is_tensor
 from headrace.stores.layout import Layout, file
 from headrace.stores.names import stems
 from headrace.stores.npy import NpyWriter
@@ -71,6 +73,8 @@ def writer(place: Place, layout: Layout, column: Column) -> ColumnWriter:
         return TensorWriter(place, host(column).dtype, layout.shape)
     if layout.kind == "ragged":
         return RaggedWriter(place.open("values", _dtype(layout, column), layout.shape), _offsets(place))
+    if layout.kind == "object":
+        return ObjectWriter(place)
     return TextWriter(place, encode=layout.kind == "string")
 
 
@@ -152,16 +156,46 @@ class TextWriter:
     def append(self, column: NDArray[Any]) -> None:
         texts = column.ravel().tolist()
         # A lone surrogate, which file names that are no UTF-8 bring along, comes back as it was.
-        rows = [text.encode("utf-8", "surrogatepass") for text in texts] if self.encode else texts
-        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+        self.put([text.encode("utf-8", "surrogatepass") for text in texts] if self.encode else texts)
+
+    def put(self, texts: list[bytes]) -> None:
+        """Write rows of bytes."""
+        lengths = np.fromiter(map(len, texts), np.int64, len(texts))
         self.offsets.append(np.cumsum(lengths) + self.values.rows)
-        self.values.append(np.frombuffer(b"".join(rows), np.uint8))
+        self.values.append(np.frombuffer(b"".join(texts), np.uint8))
 
     def fitted(self, layout: Layout) -> ColumnWriter:
         return self
 
     def files(self) -> Iterator[NpyWriter]:
         yield from (self.values, self.offsets)
+
+
+class ObjectWriter(TextWriter):
+    """Any objects, each pickled, in files like those of bytes. Rows of other kinds are objects, too."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place, encode=False)
+
+    def append(self, column: Column) -> None:
+        single = isinstance(column, np.ndarray) and column.dtype.kind == "O"
+        values = column.ravel().tolist() if single else rows(column)
+        made: list[bytes] = []
+        try:
+            for value in values:  # a tensor that is cut from a larger one would bring that along
+                made.append(pickle.dumps(compact(value) if is_tensor(value) else value, protocol=5))
+        except Exception as error:  # of whatever kind the object's own code raises
+            row = len(made) * len(column) // len(values)
+            raise PicklingError(f"a {type(values[len(made)]).__name__} cannot be pickled: {error}", row) from error
+        self.put(made)
+
+
+class PicklingError(SchemaError):
+    """An object cannot be pickled; ``row`` tells which of those that were appended together."""
+
+    def __init__(self, message: str, row: int) -> None:
+        super().__init__(message)
+        self.row = row
 
 
 class BatchWriter:
@@ -175,7 +209,10 @@ class BatchWriter:
 
     def append(self, column: Nested) -> None:
         for name, one in self.columns.items():
-            one.append(column._columns[name])
+            try:
+                one.append(column._columns[name])
+            except PicklingError as error:
+                raise PicklingError(f"column {name!r}: {error}", error.row) from error.__cause__
 
     def fitted(self, layout: Layout) -> ColumnWriter:
         self.columns = {name: one.fitted(layout.fields[name]) for name, one in self.columns.items()}
