@@ -23,6 +23,7 @@ FLOORS = (
     {"explain", "dryrun"},
     {"parts", "show", "stream"},
     {"dataset"},
+    {"feed"},
     {"store", "muxes"},
     {"__init__"},
     {"testing", "demo", "compat"},

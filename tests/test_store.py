@@ -432,7 +432,7 @@ def test_a_store_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_store_that_is_not_there_has_nothing(store: hr.Store) -> None:
-    with pytest.raises(hr.NotFoundError, match=r"no dataset 'data' in .*, which does not exist"):
+    with pytest.raises(hr.NotFoundError, match=r"no dataset 'data' in .*, which has no datasets"):
         store.fetch("data")
     assert store.verify() == 0
     with pytest.raises(hr.NotFoundError):

@@ -1,12 +1,11 @@
-"""The face of the store: versions of datasets, kept in a folder."""
+"""The face of stores: versions of datasets, kept on disk or far away."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
@@ -14,46 +13,50 @@ from typing import Any, ParamSpec
 
 import numpy as np
 
-from headrace.core.address import At
 from headrace.core.arguments import whole
-from headrace.core.errors import ArgumentError, EndlessError, ExistsError, KindError, StoreError
-from headrace.core.flow import Flow
-from headrace.core.records import Columns, Records, wrap
+from headrace.core.errors import ArgumentError, ExistsError
 from headrace.core.watched import is_watched
 from headrace.dataset import Dataset
-from headrace.nodes.crossing import Crossing
-from headrace.nodes.leaf import Leaf
-from headrace.nodes.node import Context, Node
-from headrace.stages.batch import Batched
-from headrace.stages.flat_map import FlatMap
-from headrace.stages.stage import below, is_endless
-from headrace.stages.unbatch import Unbatch
-from headrace.stores.blocks import blocks
+from headrace.feed import feed_of
+from headrace.stores.finding import find_home
 from headrace.stores.local import Folder
 from headrace.stores.manifest import Manifest
 from headrace.stores.names import checked
-from headrace.stores.parts import CHUNK_BYTES, Writer
+from headrace.stores.parts import Writer
 from headrace.stores.reader import Stored
 from headrace.stores.verify import verify
-from headrace.stream import Stream
 
 Arguments = ParamSpec("Arguments")
 
-_MOST_RECORDS = 1 << 16  # read together for writing, however small they are
-_FIRST = 64  # records read to see how large they are
-
 
 class Store:
-    """Versions of datasets in a folder: written once, whole or not at all, checked, and read in any order.
+    """Versions of datasets: written once, whole or not at all, checked, and read in any order.
 
-    A version never changes. Any number of processes may read and write one store; who dies in the middle of a write
-    leaves nothing that a reader could see, and the next ``submit`` clears it away.
+    A version never changes. Any number of processes and machines may read and write one store; who dies in the middle
+    of a write leaves nothing that a reader could see.
+
+    What lies far away is read through a folder on this machine, in which whole parts are kept as they are needed; all
+    processes that name that folder share it.
 
     Args:
-        path: The folder; ``~`` is the user's home. It is made by the first ``submit``.
+        path: A folder, made by the first ``submit`` (``~`` is the user's home), or a URL: ``s3://bucket/prefix``,
+            ``gs://bucket/prefix``, ``az://container/prefix`` (extra ``cloud``), ``redis://host:port/db/prefix`` (extra
+            ``redis``), ``memory://name`` (in this process), or any that fsspec knows (extra ``fsspec``). Keys to a cloud
+            come from its usual environment variables and files.
+        cache: The folder on this machine in which parts of a URL are kept; None holds them in memory.
+        cache_bytes: How large that folder may become, such as ``"200 GB"``: what was not read for longest goes first.
+        endpoint: The address of a server that speaks the cloud's protocol, such as ``http://127.0.0.1:9000``.
+        lease: How long a builder of a version may be silent before another takes over, such as ``"60 s"``.
+        allow_pickle: Whether objects that are nothing else are pickled, and unpickled when they are read. Whoever can
+            write to such a store can run code wherever it is read.
+        ttl: How long versions are kept in Redis, such as ``"7 days"``; None for ever.
+        compression: How parts are packed far away: None, or ``"zstd"`` (extra ``zstd``).
+        options: What else the place understands, such as ``{"region": "eu-central-1"}``.
 
     Raises:
-        StoreError: There is a file in that place, or it may not be looked at.
+        StoreError: The place cannot be used: there is a file where a folder is meant, no such bucket, no permission.
+        ArgumentError: An argument cannot be meant, or is not for this kind of place.
+        MissingExtraError: What the kind of URL needs is not installed.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -63,25 +66,27 @@ class Store:
     (['numbers'], ['1.0'], {'x': 2.5, 'label': 1})
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        if not isinstance(path, str | os.PathLike):
-            raise KindError(f"a store is a folder, named by a string or a Path; got a {type(path).__name__}")
-        text = os.fspath(path)
-        if not isinstance(text, str) or not text:
-            raise ArgumentError(f"a store needs the name of a folder, got {text!r}")
-        if "://" in text:
-            raise ArgumentError(f"a store is a folder on disk, and {text!r} is a URL")
-        self.path = Path(os.path.abspath(os.path.expanduser(text)))
-        try:
-            if self.path.exists() and not self.path.is_dir():
-                raise StoreError(f"{self.path} is a file, and a store is a folder: choose another place")
-        except PermissionError as error:
-            raise StoreError(f"cannot look at {self.path}: {error.strerror}") from error
-        self._folder = Folder(self.path)
-        self._catalog = self._folder.catalog
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        cache: str | os.PathLike[str] | None = "~/.cache/headrace",
+        cache_bytes: int | str = "100 GB",
+        endpoint: str | None = None,
+        lease: float | str = "60 s",
+        allow_pickle: bool = False,
+        ttl: float | str | None = None,
+        compression: str | None = None,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
+        self._home = find_home(path, cache, cache_bytes, endpoint, ttl, compression, options)
+        self._catalog = self._home.catalog
+        self.url = self._catalog.shown
+        self.path = self._home.root if isinstance(self._home, Folder) else None
+        """The folder; None of a store that lies elsewhere."""
 
     def __repr__(self) -> str:
-        return f"Store({str(self.path)!r})"
+        return f"Store({self.url!r})"
 
     def submit(
         self,
@@ -122,9 +127,9 @@ class Store:
         """
         id, version = checked(id, "id"), checked(version, "version")
         part_bytes = None if part_bytes is None else whole(part_bytes, "part_bytes", 1)
-        self._folder.check(id, version, replace)
-        feed = _feed(data)
-        with self._folder.staging() as stage, _bar(f"{id} {version}", feed.rows, progress) as told:
+        self._home.check(id, version, replace)
+        feed = feed_of(data)
+        with self._home.staging() as stage, _bar(f"{id} {version}", feed.rows, progress) as told:
             with Writer(stage, feed.rows, part_bytes, told) as writer:
                 for records in feed.read(writer):
                     writer.append(records)
@@ -141,7 +146,7 @@ class Store:
                 _own_version(),
                 np.__version__,
             )
-            published = self._folder.publish(stage, draft, replace)
+            published = self._home.publish(stage, draft, replace)
         return self._read(published)
 
     def fetch(self, id: str, version: str | None = None) -> Dataset:
@@ -161,7 +166,7 @@ class Store:
         return self._read(self.manifest(id, version))
 
     def _read(self, manifest: Manifest) -> Dataset:
-        source = Stored(self.path, manifest)
+        source = Stored(self._home.shelf, manifest)
         source.check()
         return Dataset(source)
 
@@ -199,7 +204,7 @@ class Store:
         def decorate(function: Callable[Arguments, Any]) -> Callable[Arguments, Dataset]:
             @wraps(function)
             def fetched(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Dataset:
-                if version not in self._catalog.versions(id):
+                if not self._catalog.has(id, version):
                     data = function(*args, **kwargs)
                     with suppress(ExistsError):  # another was faster: its version is as good
                         return self.submit(data, id, version, progress=progress)
@@ -249,86 +254,7 @@ class Store:
             NotFoundError: There is no such version.
             StoreError: The store cannot be written to.
         """
-        self._folder.delete(checked(id, "id"), checked(version, "version"))
-
-
-@dataclass(frozen=True)
-class _Feed:
-    """Where records come from when they are written.
-
-    Args:
-        read: Gives them, once; is told the writer, to see how large they are.
-        rows: How many there will be, where that is known beforehand.
-    """
-
-    read: Callable[[Writer], Iterator[Records]]
-    rows: int | None = None
-
-
-def _feed(data: Any) -> _Feed:
-    """Return how to read what was handed over."""
-    if isinstance(data, Dataset):
-        return _of_node(data._node)
-    if isinstance(data, Stream):
-        return _of_stream(data)
-    if isinstance(data, tuple):
-        if not data:
-            raise ArgumentError("no data: the tuple has no columns")
-        columns = wrap(data)
-        return _Feed(lambda writer: iter([columns]), len(columns))
-    if isinstance(data, Iterable) and not hasattr(data, "__len__"):
-        return _Feed(lambda writer: blocks(data))
-    return _of_node(Dataset(data)._node)
-
-
-def _of_node(node: Node) -> _Feed:
-    length = node.length
-    if length is None:
-        raise EndlessError("an endless dataset cannot be written: take(n) of it first")
-    if node.batched:
-        return _Feed(lambda writer: blocks(_batches(node, length), batched=True))
-    if isinstance(node, Leaf) and node.columns is not None:
-        columns = Columns(node.columns, node.structure)
-        return _Feed(lambda writer: iter([columns]), length)
-    return _Feed(lambda writer: _read(node, length, writer), length)
-
-
-def _batches(node: Node, length: int) -> Iterator[Any]:
-    context = Context()
-    for step in range(length):
-        yield node.read(At(np.array([step], np.int64)), context).rows()[0]
-
-
-def _read(node: Node, length: int, writer: Writer) -> Iterator[Records]:
-    """Read records in order, as many together as make a good piece to write."""
-    context = Context()
-    start, step = 0, _FIRST
-    while start < length or start == 0:  # of no records the columns are read all the same
-        stop = min(start + step, length)
-        yield node.read(At(np.arange(start, stop, dtype=np.int64)), context)
-        start = max(stop, 1)
-        step = min(max(1, CHUNK_BYTES * writer.length // max(1, writer.size)), _MOST_RECORDS)
-
-
-def _of_stream(stream: Stream) -> _Feed:
-    flow = stream._flow
-    if is_endless(flow):
-        raise EndlessError("an endless stream cannot be written: take(n) of it first")
-
-    def read(writer: Writer) -> Iterator[Records]:
-        with iter(stream) as items:
-            yield from blocks(items, _gives_batches(flow))
-
-    return _Feed(read, None if _gives_batches(flow) else flow.length())
-
-
-def _gives_batches(flow: Flow) -> bool:
-    """Tell whether items are batches: they are after a ``batch``, until something takes them apart."""
-    if isinstance(flow, Crossing):
-        return flow.node.batched
-    if isinstance(flow, Batched):
-        return True
-    return not isinstance(flow, Unbatch | FlatMap) and any(map(_gives_batches, below(flow)))
+        self._home.delete(checked(id, "id"), checked(version, "version"))
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def submit(root: Path, version: str, values: object, taking: bool = False, id: s
 
 
 def values(root: Path, version: str | None = None) -> list[int]:
-    stored = Stored(root, Folder(root).catalog.find("data", version))
+    stored = Stored(Folder(root).shelf, Folder(root).catalog.find("data", version))
     found: list[int] = stored.read(np.arange(len(stored)))["value"].tolist()
     return found
 
@@ -69,7 +69,7 @@ def test_the_newest_is_the_one_published_last_whatever_it_is_called(tmp_path: Pa
 
 
 def test_replacing_moves_the_name_and_keeps_what_readers_have(tmp_path: Path) -> None:
-    old = Stored(tmp_path, submit(tmp_path, "1", [1, 2, 3]))
+    old = Stored(Folder(tmp_path).shelf, submit(tmp_path, "1", [1, 2, 3]))
     new = submit(tmp_path, "1", [4], taking=True)
     assert new.parents == (old.manifest.digest,)
     assert values(tmp_path, "1") == [4]
@@ -87,7 +87,7 @@ def test_replacing_with_the_same_content_shares_the_part(tmp_path: Path) -> None
 def test_a_damaged_manifest_can_be_replaced_and_deleted(tmp_path: Path) -> None:
     for version in ("1", "2"):
         submit(tmp_path, version, [1])
-        Folder(tmp_path).catalog.path("data", version).write_text("{")
+        (tmp_path / Folder(tmp_path).catalog.key("data", version)).write_text("{")
     submit(tmp_path, "1", [2], taking=True)
     Folder(tmp_path).delete("data", "2")
     assert values(tmp_path) == [2]
@@ -122,7 +122,7 @@ def test_deleting_takes_what_the_version_replaced_with_it_and_nothing_else(tmp_p
 def test_no_part_is_taken_away_while_a_manifest_cannot_be_read(tmp_path: Path) -> None:
     submit(tmp_path, "1", [1])
     submit(tmp_path, "2", [1])
-    path = Folder(tmp_path).catalog.path("data", "2")
+    path = tmp_path / Folder(tmp_path).catalog.key("data", "2")
     whole = path.read_bytes()
     path.write_bytes(whole[:100])
     Folder(tmp_path).delete("data", "1")
@@ -132,7 +132,7 @@ def test_no_part_is_taken_away_while_a_manifest_cannot_be_read(tmp_path: Path) -
 
 def test_what_is_not_there_is_answered_with_what_is(tmp_path: Path) -> None:
     catalog = Folder(tmp_path / "nowhere").catalog
-    with pytest.raises(NotFoundError, match=r"no dataset 'data' in .*nowhere, which does not exist"):
+    with pytest.raises(NotFoundError, match=r"no dataset 'data' in .*nowhere, which has no datasets"):
         catalog.find("data", None)
     submit(tmp_path, "1.0", [1])
     catalog = Folder(tmp_path).catalog
@@ -150,7 +150,8 @@ def test_a_damaged_manifest_does_not_hide_the_others(tmp_path: Path) -> None:
     for version in ("1", "2", "3"):
         submit(tmp_path, version, [int(version)])
     catalog = Folder(tmp_path).catalog
-    catalog.path("data", "2").write_text(catalog.path("data", "2").read_text()[:200])
+    damaged = tmp_path / catalog.key("data", "2")
+    damaged.write_text(damaged.read_text()[:200])
     assert catalog.versions("data") == ["1", "2", "3"]
     assert [name for name, _ in catalog.ordered("data")] == ["2", "1", "3"]
     assert values(tmp_path, "3") == [3]

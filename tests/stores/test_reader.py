@@ -37,7 +37,7 @@ def keep(root: Path, blocks: Iterable[Records], rows: int | None = None, part_by
             writer.append(block)
         parts = tuple(writer.finish())
         draft = Manifest("data", "1", 0, writer.structure, writer.layout, parts, (), "2026-01-01", "0.1", "2.4")
-        return Stored(root, folder.publish(stage, draft, taking=True))
+        return Stored(folder.shelf, folder.publish(stage, draft, taking=True))
 
 
 def cut(columns: Columns, bounds: list[int]) -> list[Records]:

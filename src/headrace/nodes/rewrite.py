@@ -66,6 +66,17 @@ def content(node: Node, place: Node) -> Node:
     return below if isinstance(node, Ordered) else over(node, below)
 
 
+def orders(node: Node, place: Node, base: Node) -> Node:
+    """Return the orders of a chain above a place, over another base: what ``content`` leaves out.
+
+    Maps work row by row, so it is the same whether they come below the orders or above them.
+    """
+    if node is place or not isinstance(node, Over):
+        return base
+    below = orders(node.input, place, base)
+    return over(node, below) if isinstance(node, Ordered) else below
+
+
 def refuse_random(node: Node, what: str) -> None:
     """Refuse a step that looks at content where a random map makes other content in each epoch.
 

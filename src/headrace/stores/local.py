@@ -26,11 +26,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from headrace.core.errors import ArgumentError, ExistsError, StoreError
+from headrace.core.errors import ArgumentError, DamageError, ExistsError, StoreError
 from headrace.stores import names
+from headrace.stores.backends.disk import Files
 from headrace.stores.catalog import Catalog
 from headrace.stores.disk import appear, is_held, let_go, make_folders, speaking, sync_folder, take_lock, write_synced
 from headrace.stores.manifest import Manifest, Part
+from headrace.stores.ondisk import OnDisk
 
 _TOUCHED = "touched"
 """A file in which a writer notes the parts that it is about to move, so that the next one can tidy up after it."""
@@ -49,7 +51,12 @@ class Folder:
     @property
     def catalog(self) -> Catalog:
         """The reading side: what there is."""
-        return Catalog(self.root)
+        return Catalog(Files(self.root))
+
+    @property
+    def shelf(self) -> OnDisk:
+        """The parts."""
+        return OnDisk(self.root / "objects")
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
@@ -107,9 +114,9 @@ class Folder:
             StoreError: The folder cannot be written to.
         """
         with speaking(self.root), self._locked():
-            path = self.catalog.path(draft.id, draft.version)
+            path = self._path(draft.id, draft.version)
             self.check(draft.id, draft.version, taking)
-            manifest = replace(draft, sequence=self.catalog.last(draft.id) + 1, parents=self._parents(path))
+            manifest = replace(draft, sequence=self.catalog.last(draft.id) + 1, parents=self._parents(draft))
             try:
                 self._place(stage, manifest.parts)
                 self._name(stage, path, manifest)
@@ -120,7 +127,7 @@ class Folder:
 
     def check(self, id: str, version: str, taking: bool) -> None:
         """Make sure that a name may be given; before much is written for it, and again under the lock."""
-        if self.catalog.path(id, version).exists() and not taking:
+        if self.catalog.has(id, version) and not taking:
             raise ExistsError(
                 f"version {version!r} of {id!r} is there already, and versions never change: "
                 "choose another name, or move this one to the new data with replace=True"
@@ -133,36 +140,40 @@ class Folder:
                     "which some file systems take for one: choose another"
                 )
 
-    def _parents(self, path: Path) -> tuple[str, ...]:
-        """Return the digest of the manifest that is to be replaced, where it can be read."""
+    def _path(self, id: str, version: str) -> Path:
+        return self.root / self.catalog.key(id, version)
+
+    def _parents(self, draft: Manifest) -> tuple[str, ...]:
+        """Return the parents of a version, and the digest of the manifest that it replaces, where it can be read."""
         with suppress(StoreError):
-            return (self.catalog.read(path).digest,)
-        return ()
+            replaced = self.catalog.read(self.catalog.key(draft.id, draft.version)).digest
+            return tuple(dict.fromkeys((*draft.parents, replaced)))
+        return draft.parents
 
     def _place(self, stage: Path, parts: tuple[Part, ...]) -> None:
         """Move prepared parts to where readers look for them, after noting which, in case of a crash."""
         (stage / _TOUCHED).write_text(json.dumps([part.digest for part in parts]))
         for part in parts:
-            place = self.catalog.objects / part.digest
+            place = self.shelf.objects / part.digest
             if place.exists():
                 self._mend(stage, part)
             else:
                 os.rename(stage / part.digest, place)
-        sync_folder(self.catalog.objects)
+        sync_folder(self.shelf.objects)
 
     def _mend(self, stage: Path, part: Part) -> None:
         """Put files in place of those that should be equal, one by one: whatever was damaged is whole again.
 
         Readers see the one or the other, and keep what they have mapped.
         """
-        place = self.catalog.objects / part.digest
+        place = self.shelf.objects / part.digest
         for name in part.files:
             made = stage / part.digest / name
             if made.exists():  # else another part of the same content has brought it
                 try:
                     os.replace(made, place / name)
                 except PermissionError:  # another user's; share it, if it looks whole
-                    if self.catalog.misfits(part):
+                    if any(self.shelf.misfits(part)):
                         raise
         sync_folder(place)
 
@@ -180,8 +191,9 @@ class Folder:
 
     def _keep(self, stage: Path, path: Path, successor: Manifest) -> None:
         """Keep the manifest whose name is about to be taken, so that its parts stay known."""
-        for digest in successor.parents:
-            kept = self.catalog.kept(successor.id, successor.version, digest)
+        with suppress(DamageError):  # of a damaged one nothing could be read anyway
+            digest = self.catalog.read(self.catalog.key(successor.id, successor.version)).digest
+            kept = self.root / self.catalog.kept(successor.id, successor.version, digest)
             kept.parent.mkdir(exist_ok=True)
             os.replace(write_synced(stage / "kept", path.read_bytes()), kept)
             sync_folder(kept.parent)
@@ -195,12 +207,12 @@ class Folder:
             NotFoundError: There is no such version.
             StoreError: The folder cannot be written to.
         """
-        path = self.catalog.path(id, version)
-        if not path.exists():
+        path = self._path(id, version)
+        if not self.catalog.has(id, version):
             raise self.catalog.missing(id, version)
         gone = self.root / "tmp" / uuid.uuid4().hex
         with speaking(self.root), self._locked():
-            going = [path, *self.catalog.all_kept(id, version)]
+            going = [self.catalog.key(id, version), *self.catalog.all_kept(id, version)]
             digests: set[str] = set()
             for manifest in going:
                 with suppress(StoreError):
@@ -208,7 +220,7 @@ class Folder:
             gone.mkdir(parents=True)
             (gone / _TOUCHED).write_text(json.dumps(sorted(digests)))
             for manifest in going:
-                manifest.unlink(missing_ok=True)
+                (self.root / manifest).unlink(missing_ok=True)
             sync_folder(path.parent)
             self._drop(digests, gone)
             for folder in (path.parent / ".replaced", path.parent):
@@ -228,4 +240,4 @@ class Folder:
             used.update(part.digest for part in manifest.parts)
         for digest in set(digests) - used:
             with suppress(FileNotFoundError):
-                os.rename(self.catalog.objects / digest, gone / f"{digest}.gone")
+                os.rename(self.shelf.objects / digest, gone / f"{digest}.gone")

@@ -12,6 +12,7 @@ from typing import Any
 from headrace.core.errors import DamageError, StoreError
 from headrace.core.schema import Schema, Structure
 from headrace.stores.layout import Layout, schema_of
+from headrace.stores.packing import SUFFIXES
 from headrace.stores.sums import FileSum
 
 FORMAT = 2
@@ -34,6 +35,11 @@ class Packed:
     def bytes(self) -> int:
         """How many bytes the object has."""
         return sum(self.frames)
+
+    @property
+    def suffix(self) -> str:
+        """What is put behind the file's name, after a dot."""
+        return SUFFIXES.get(self.codec, self.codec)
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from headrace.core.batch import Batch
-from headrace.core.errors import DamageError
 from headrace.core.scattering import scattered
 from headrace.core.schema import Schema, Structure
 from headrace.core.source import Indices
-from headrace.stores.catalog import Catalog
-from headrace.stores.manifest import Manifest, Part
-from headrace.stores.mapped import Table, open_columns
+from headrace.stores.manifest import Manifest
+from headrace.stores.mapped import Table
+from headrace.stores.shelves import Shelf
 
 _MOST_FILES = 256  # mapped at once by one reader: each holds a file descriptor, of which there often are only 1,024
 
@@ -26,28 +24,28 @@ _MOST_FILES = 256  # mapped at once by one reader: each holds a file descriptor,
 class Stored:
     """The records of a published version, in their order.
 
-    It holds a path and the manifest, and maps a part when it first reads from it. So it travels to another process as
-    a few hundred bytes, and what it has mapped it goes on reading when the version is deleted.
+    It knows where the parts lie and the manifest, and opens a part when it first reads from it. So it travels to
+    another process as a few hundred bytes, and what it has opened it goes on reading when the version is deleted.
 
     Args:
-        root: The store's folder, absolute.
+        shelf: Where the parts are at hand.
         manifest: Of the version.
     """
 
-    root: Path
+    shelf: Shelf
     manifest: Manifest
     _part: Callable[[int], Table] = field(init=False, repr=False)
     _starts: Indices = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         files = max(1, len(list(self.manifest.layout.files(""))))
-        opened = lru_cache(max(1, _MOST_FILES // files))(partial(_open, self.root, self.manifest))
+        opened = lru_cache(max(1, _MOST_FILES // files))(partial(_open, self.shelf, self.manifest))
         lengths = [part.length for part in self.manifest.parts]
         object.__setattr__(self, "_part", opened)
         object.__setattr__(self, "_starts", np.cumsum([0, *lengths], dtype=np.int64))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Stored, (self.root, self.manifest)  # no map, no open file
+        return Stored, (self.shelf, self.manifest)  # no map, no open file
 
     def __len__(self) -> int:
         return int(self._starts[-1])
@@ -70,18 +68,17 @@ class Stored:
         return f"fetch({self.manifest.id!r}, {self.manifest.version!r})"
 
     def check(self) -> None:
-        """Make sure that all files are there and of the right size; their content is not read.
+        """Make sure, as far as that is cheap, that all files are there and of the right size.
 
         Raises:
             DamageError: Some are not; all of them are named.
         """
-        for part in self.manifest.parts:
-            _check(self.root, part)
+        self.shelf.check(self.manifest.parts)
 
     def columns(self) -> Batch | None:
         """Return the columns as they lie in the files, mapped, read-only.
 
-        None where there are several parts, or where rows must be made of what lies there: strings, bytes, tensors.
+        None where there are several parts, where what is opened is not kept for good, or where rows must be made of what lies there: strings, bytes, tensors.
         """
         return self._part(0).whole() if len(self.manifest.parts) == 1 else None
 
@@ -108,13 +105,5 @@ class Stored:
         return gathered
 
 
-def _open(root: Path, manifest: Manifest, number: int) -> Table:
-    part = manifest.parts[number]
-    _check(root, part)
-    return open_columns(Catalog(root).objects / part.digest, manifest.layout, part.length)
-
-
-def _check(root: Path, part: Part) -> None:
-    problems = Catalog(root).misfits(part)
-    if problems:
-        raise DamageError("; ".join(problems))
+def _open(shelf: Shelf, manifest: Manifest, number: int) -> Table:
+    return shelf.open(manifest.parts[number], manifest.layout)

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from pathlib import Path
 
 from headrace.core.errors import DamageError, StoreError
+from headrace.stores.backends.protocol import Backend
 from headrace.stores.catalog import Catalog
+from headrace.stores.files import File
 from headrace.stores.manifest import Manifest, Part
-from headrace.stores.sums import FileSum, count, digest_of, join
+from headrace.stores.sums import count, join
 
 _MOST_THREADS = 8
 _MOST_AHEAD = 64  # files of which pieces are asked for, so that the list of them stays short
 
 
-def verify(catalog: Catalog, id: str | None, version: str | None) -> int:
+def verify(catalog: Catalog, id: str | None, version: str | None, told: Callable[[int], object] | None = None) -> int:
     """Check the files of a store against what its manifests say.
 
     Args:
         catalog: Of the store.
         id: A dataset; None for all.
         version: One of its versions; None for all, those too whose names others took.
+        told: Called with the number of bytes that have been read since the last call.
 
     Returns:
         How many parts were checked; one that several versions share counts once.
@@ -33,11 +35,13 @@ def verify(catalog: Catalog, id: str | None, version: str | None) -> int:
         NotFoundError: There is no such dataset or version.
     """
     parts, problems = _gather(_manifests(catalog, id, version))
-    files = [(catalog.objects / part.digest / name, sum) for part in parts for name, sum in part.files.items()]
-    with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1), "headrace-verify") as pool:
-        problems += [f"{path} {problem}" for path, problem in _damaged(files, pool)]
+    files = [File.of(part, name) for part in parts for name in part.files]
+    with ThreadPoolExecutor(min(_MOST_THREADS, 2 * (os.cpu_count() or 1)), "headrace-verify") as pool:
+        problems += [
+            f"{catalog.shown}/{key} {problem}" for key, problem in _damaged(catalog.backend, files, pool, told)
+        ]
     if problems:
-        raise DamageError(f"{len(problems)} damaged in {catalog.root}:\n" + "\n".join(problems))
+        raise DamageError(f"{len(problems)} damaged in {catalog.shown}:\n" + "\n".join(problems))
     return len(parts)
 
 
@@ -67,38 +71,43 @@ def _gather(manifests: Iterable[Manifest | StoreError]) -> tuple[list[Part], lis
     return list(parts.values()), problems
 
 
-def _damaged(files: Iterable[tuple[Path, FileSum]], pool: Executor) -> Iterator[tuple[Path, str]]:
+def _damaged(
+    backend: Backend, files: Iterable[File], pool: Executor, told: Callable[[int], object] | None
+) -> Iterator[tuple[str, str]]:
     """Yield the files that are not what they were, and what is wrong; their pieces are read side by side."""
-    reading: deque[tuple[Path, FileSum, list[Future[bytes]]]] = deque()
-    for path, expected in files:
-        problem = _glance(path, expected)
+    reading: deque[tuple[File, list[Future[bytes]]]] = deque()
+    for file in files:
+        problem = _glance(backend, file)
         if problem:
-            yield path, problem
+            yield file.key, problem
             continue
-        pieces = [pool.submit(digest_of, path, piece) for piece in range(count(expected.bytes))]
-        reading.append((path, expected, pieces))
+        reading.append((file, [pool.submit(file.digest_of, backend, piece) for piece in range(count(file.sum.bytes))]))
         if len(reading) > _MOST_AHEAD:
-            yield from _differing(*reading.popleft())
-    for file in reading:
-        yield from _differing(*file)
+            yield from _differing(*reading.popleft(), told)
+    for ahead in reading:
+        yield from _differing(*ahead, told)
 
 
-def _glance(path: Path, expected: FileSum) -> str:
+def _glance(backend: Backend, file: File) -> str:
     """Say what is wrong with a file without reading it."""
     try:
-        found = path.stat().st_size
-    except FileNotFoundError:
+        found = backend.look(file.key)
+    except StoreError as error:
+        return f"cannot be looked at: {error}"
+    if found is None:
         return "is missing"
-    except OSError as error:
-        return f"cannot be looked at: {error.strerror}"
-    return "" if found == expected.bytes else f"has {found} bytes, expected {expected.bytes}"
+    return "" if found.size == file.size else f"has {found.size} bytes, expected {file.size}"
 
 
-def _differing(path: Path, expected: FileSum, pieces: list[Future[bytes]]) -> Iterator[tuple[Path, str]]:
+def _differing(
+    file: File, pieces: list[Future[bytes]], told: Callable[[int], object] | None
+) -> Iterator[tuple[str, str]]:
     try:
         found = join(piece.result() for piece in pieces)
-    except OSError as error:
-        yield path, f"cannot be read: {error.strerror}"
+    except StoreError as error:
+        yield file.key, f"cannot be read: {error}"
     else:
-        if found != expected.sha256:
-            yield path, f"has another content: its SHA-256 is not {expected.sha256}"
+        if found != file.sum.sha256:
+            yield file.key, f"has another content: its SHA-256 is not {file.sum.sha256}"
+    if told is not None:
+        told(file.sum.bytes)

@@ -1,0 +1,107 @@
+"""What a user hands over to be written, as blocks of records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from headrace.core.address import At
+from headrace.core.errors import ArgumentError, EndlessError
+from headrace.core.flow import Flow
+from headrace.core.records import Columns, Records, wrap
+from headrace.dataset import Dataset
+from headrace.nodes.crossing import Crossing
+from headrace.nodes.leaf import Leaf
+from headrace.nodes.node import Context, Node
+from headrace.stages.batch import Batched
+from headrace.stages.flat_map import FlatMap
+from headrace.stages.stage import below, is_endless
+from headrace.stages.unbatch import Unbatch
+from headrace.stores.blocks import blocks
+from headrace.stores.parts import CHUNK_BYTES, Writer
+from headrace.stream import Stream
+
+_MOST_RECORDS = 1 << 16  # read together for writing, however small they are
+_FIRST = 64  # records read to see how large they are
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Where records come from when they are written.
+
+    Args:
+        read: Gives them, once; is told the writer, to see how large they are.
+        rows: How many there will be, where that is known beforehand.
+    """
+
+    read: Callable[[Writer], Iterator[Records]]
+    rows: int | None = None
+
+
+def feed_of(data: Any) -> Feed:
+    """Return how to read what was handed over."""
+    if isinstance(data, Dataset):
+        return _of_node(data._node)
+    if isinstance(data, Stream):
+        return _of_stream(data)
+    if isinstance(data, tuple):
+        if not data:
+            raise ArgumentError("no data: the tuple has no columns")
+        columns = wrap(data)
+        return Feed(lambda writer: iter([columns]), len(columns))
+    if isinstance(data, Iterable) and not hasattr(data, "__len__"):
+        return Feed(lambda writer: blocks(data))
+    return _of_node(Dataset(data)._node)
+
+
+def _of_node(node: Node) -> Feed:
+    length = node.length
+    if length is None:
+        raise EndlessError("an endless dataset cannot be written: take(n) of it first")
+    if node.batched:
+        return Feed(lambda writer: blocks(_batches(node, length), batched=True))
+    if isinstance(node, Leaf) and node.columns is not None:
+        columns = Columns(node.columns, node.structure)
+        return Feed(lambda writer: iter([columns]), length)
+    return Feed(lambda writer: _read(node, length, writer), length)
+
+
+def _batches(node: Node, length: int) -> Iterator[Any]:
+    context = Context()
+    for step in range(length):
+        yield node.read(At(np.array([step], np.int64)), context).rows()[0]
+
+
+def _read(node: Node, length: int, writer: Writer) -> Iterator[Records]:
+    """Read records in order, as many together as make a good piece to write."""
+    context = Context()
+    start, step = 0, _FIRST
+    while start < length or start == 0:  # of no records the columns are read all the same
+        stop = min(start + step, length)
+        yield node.read(At(np.arange(start, stop, dtype=np.int64)), context)
+        start = max(stop, 1)
+        step = min(max(1, CHUNK_BYTES * writer.length // max(1, writer.size)), _MOST_RECORDS)
+
+
+def _of_stream(stream: Stream) -> Feed:
+    flow = stream._flow
+    if is_endless(flow):
+        raise EndlessError("an endless stream cannot be written: take(n) of it first")
+
+    def read(writer: Writer) -> Iterator[Records]:
+        with iter(stream) as items:
+            yield from blocks(items, _gives_batches(flow))
+
+    return Feed(read, None if _gives_batches(flow) else flow.length())
+
+
+def _gives_batches(flow: Flow) -> bool:
+    """Tell whether items are batches: they are after a ``batch``, until something takes them apart."""
+    if isinstance(flow, Crossing):
+        return flow.node.batched
+    if isinstance(flow, Batched):
+        return True
+    return not isinstance(flow, Unbatch | FlatMap) and any(map(_gives_batches, below(flow)))

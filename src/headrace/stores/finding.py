@@ -1,0 +1,50 @@
+"""From what a user calls a store to where it lies."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from headrace.core.errors import ArgumentError, KindError, StoreError
+from headrace.stores.local import Folder
+
+
+def find_home(
+    path: Any,
+    cache: Any,
+    cache_bytes: Any,
+    endpoint: str | None,
+    ttl: Any,
+    compression: Any,
+    options: Mapping[str, str] | None,
+) -> Folder:
+    """Return where a store lies, once it is sure to be usable; see ``headrace.Store`` for the arguments.
+
+    Raises:
+        KindError: It is named by neither a string nor a path.
+        ArgumentError: It has no name, or an argument is not for its kind of place.
+        StoreError: The place cannot be used.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise KindError(f"a store is a folder or a URL, named by a string or a Path; got a {type(path).__name__}")
+    text = os.fspath(path)
+    if not isinstance(text, str) or not text:
+        raise ArgumentError(f"a store needs the name of a folder or a URL, got {text!r}")
+    if "://" not in text or text.startswith("file://"):
+        for name, value in (("endpoint", endpoint), ("ttl", ttl), ("compression", compression), ("options", options)):
+            if value is not None:
+                raise ArgumentError(f"{name}= is for stores at a URL, and {text!r} is a folder: leave it out")
+        return _folder(text.removeprefix("file://"))
+    raise ArgumentError(f"a store is a folder on disk, and {text!r} is a URL")
+
+
+def _folder(text: str) -> Folder:
+    path = Path(os.path.abspath(os.path.expanduser(text)))
+    try:
+        if path.exists() and not path.is_dir():
+            raise StoreError(f"{path} is a file, and a store is a folder: choose another place")
+    except PermissionError as error:
+        raise StoreError(f"cannot look at {path}: {error.strerror}") from error
+    return Folder(path)

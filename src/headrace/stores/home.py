@@ -1,0 +1,68 @@
+"""What the face of a store asks of where it lies: a folder on this machine, or a place far away."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from headrace.stores.catalog import Catalog
+from headrace.stores.manifest import Manifest
+from headrace.stores.shelves import Shelf
+
+
+class Home(Protocol):
+    """Where a store lies: its reading side, its parts, and the few steps that change it."""
+
+    @property
+    def catalog(self) -> Catalog:
+        """The reading side: what there is."""
+        ...
+
+    @property
+    def shelf(self) -> Shelf:
+        """The parts, for readers."""
+        ...
+
+    def staging(self) -> AbstractContextManager[Path]:
+        """Give a folder of one's own, on this machine, to prepare parts in; it is gone when the block is left.
+
+        Raises:
+            StoreError: Nothing can be written there.
+        """
+        ...
+
+    def check(self, id: str, version: str, taking: bool) -> None:
+        """Make sure that a name may be given, before much is written for it.
+
+        Raises:
+            ExistsError: The version is there, and may not be replaced.
+            ArgumentError: A name is one that is there but for upper and lower case.
+        """
+        ...
+
+    def publish(self, stage: Path, draft: Manifest, taking: bool = False) -> Manifest:
+        """Make a version appear, in one step.
+
+        Args:
+            stage: The folder whose sub-folders are those of its parts that were made now, by digest.
+            draft: The manifest, to be completed by its sequence and parents.
+            taking: Whether the name may be taken from a version that has it.
+
+        Returns:
+            The manifest as published.
+
+        Raises:
+            ExistsError: The version is there, and may not be replaced.
+            StoreError: It cannot be written.
+        """
+        ...
+
+    def delete(self, id: str, version: str) -> None:
+        """Take away a version, with those whose name it took.
+
+        Raises:
+            NotFoundError: There is no such version.
+            StoreError: It cannot be taken away.
+        """
+        ...
