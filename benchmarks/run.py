@@ -31,6 +31,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--workload", choices=sorted(WORKLOADS), help="only this one, and none of our other figures")
     parser.add_argument("--loaders", help="only these, by name, separated by commas: " + ", ".join(LOADERS))
     parser.add_argument("--own", action="store_true", help="only ours and the baselines: needs no other library")
+    parser.add_argument("--figures", help="only these of our other figures, by name, separated by commas; no workload")
     parser.add_argument("--rounds", type=int, help="timed epochs of each loader (default: 5; with --quick: 2)")
     parser.add_argument("--output", type=Path, help="where to write (default: results.md for a full run)")
     chosen = parser.parse_args(words)
@@ -53,12 +54,12 @@ def main() -> None:
     if chosen.loaders:
         wanted = {"numpy_loop", *contest.BASELINES.values(), *chosen.loaders.split(",")}
         names = [name for name in names if name in wanted]
-    whole = not (chosen.quick or chosen.workload or chosen.loaders or chosen.own)
+    whole = not (chosen.quick or chosen.workload or chosen.loaders or chosen.own or chosen.figures)
     about = machine.describe()
     tables: list[str] = []
     goals: list[str] = []
     for workload in (QUICK if chosen.quick else WORKLOADS).values():
-        if chosen.workload in (None, workload.name):
+        if chosen.workload in (None, workload.name) and not chosen.figures:
             say(workload.title)
             data = Data(workload)
             making.make(data)
@@ -68,7 +69,8 @@ def main() -> None:
             goals += report.goals(workload, outcomes)
     figures: list[str] = []
     if not chosen.workload and "headrace_store" in names:
-        figures, more = collect.collect(chosen.quick, say)
+        only = chosen.figures.split(",") if chosen.figures else ()
+        figures, more = collect.collect(chosen.quick, chosen.own, only, say)
         goals += more
     lines = ["# Results", "", *(f"* {line}" for line in about)]
     lines.append("* " + ", ".join(f"{name} {version}" for name, version in machine.versions().items()))

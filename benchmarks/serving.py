@@ -3,6 +3,8 @@
 For the benchmarks of remote stores, where the servers that tests use are too slow to tell a good client from a bad one:
 bodies go from the page cache to the socket without passing through Python. It speaks what object stores are used for
 here: objects, ranges, conditional writes, uploads in parts, listings, deletes. It checks no signature.
+
+Two more words make it a far one: ``DELAY``, seconds before each answer, and ``LIMIT``, MB/s of each connection.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import os
 import re
 import sys
 import threading
+import time
 import urllib.parse
 import uuid
 from collections.abc import Iterator
@@ -22,19 +25,29 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 BLOCK = 1 << 20
+STEP = 1 << 19  # bytes between two looks at the clock, where there is a limit
 PAGE = 1000  # keys in one answer
 UPLOADS = ".uploads"
 
 
 class Server(ThreadingHTTPServer):
-    """Serves the folders below ``root``, each a bucket that holds the files in it."""
+    """Serves the folders below ``root``, each a bucket that holds the files in it; the address alone tells ``sent``.
+
+    Args:
+        root: The folder.
+        delay: Seconds before each answer.
+        limit: Bytes a second of each connection; 0 for no limit.
+    """
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, delay: float = 0.0, limit: float = 0.0) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.root = root
+        self.delay = delay
+        self.limit = limit
+        self.sent = 0  # bytes of objects
         self.writing = threading.Lock()  # so that what a write depends on is still so when it happens
 
     @property
@@ -57,6 +70,7 @@ class Handler(BaseHTTPRequestHandler):
         self.words = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
         self.bucket, _, self.key = urllib.parse.unquote(path).lstrip("/").partition("/")
         self.place = self.server.root / self.bucket / self.key
+        time.sleep(self.server.delay)
         return True
 
     def answer(
@@ -77,6 +91,9 @@ class Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_GET(self) -> None:
+        if not self.bucket:
+            self.answer(HTTPStatus.OK, str(self.server.sent).encode())
+            return
         if not self.key:
             self.listing()
             return
@@ -100,11 +117,20 @@ class Handler(BaseHTTPRequestHandler):
                     return
                 headers["Content-Range"] = f"bytes {start}-{stop - 1}/{about.st_size}"
             self.answer(HTTPStatus.PARTIAL_CONTENT if wanted else HTTPStatus.OK, b"", headers, stop - start)
-            while start < stop and self.command == "GET":
-                sent = os.sendfile(self.connection.fileno(), file.fileno(), start, stop - start)
-                if not sent:
-                    break
-                start += sent
+            if self.command == "GET":
+                self.send(file.fileno(), start, stop)
+
+    def send(self, file: int, start: int, stop: int) -> None:
+        at, began, most = start, time.perf_counter(), STEP if self.server.limit else stop
+        while at < stop:
+            sent = os.sendfile(self.connection.fileno(), file, at, min(most, stop - at))
+            if not sent:
+                break
+            at += sent
+            if self.server.limit:
+                time.sleep(max(0.0, began + (at - start) / self.server.limit - time.perf_counter()))
+        with self.server.writing:
+            self.server.sent += at - start
 
     def listing(self) -> None:
         folder = self.server.root / self.bucket
@@ -218,7 +244,8 @@ def contents(folder: Path, key: str) -> str:
 
 
 if __name__ == "__main__":
-    with Server(Path(sys.argv[1])) as server:
+    folder, delay, limit = (*sys.argv[1:], "0", "0")[:3]
+    with Server(Path(folder), float(delay), float(limit) * 1e6) as server:
         print(server.address, flush=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         sys.stdin.read()  # until whoever started it ends, or closes this

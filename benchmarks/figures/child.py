@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from benchmarks.loaders import ROOT
+
+Measure: TypeAlias = Callable[[str, int], tuple[list[str], list[str]]]
+"""Takes the size, ``"full"`` or ``"quick"``, and a number of runs; gives the lines of the table, and of the goals."""
 
 
 class FigureError(Exception):

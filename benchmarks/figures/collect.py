@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from benchmarks import making
-from benchmarks.figures import child
+from benchmarks.figures import child, stores
 from benchmarks.report import goal, number
 from benchmarks.workloads import PLAIN, QUICK, WORKLOADS, Data
 
@@ -25,14 +25,16 @@ HEAD = ["## Headrace's other figures", "", "Medians over fresh processes.", "", 
 Lines = list[str]
 
 
-def collect(quick: bool, say: Callable[[str], None]) -> tuple[Lines, Lines]:
-    """Return the lines of the figures' table, and those of the goals."""
+def collect(quick: bool, own: bool, only: Collection[str], say: Callable[[str], None]) -> tuple[Lines, Lines]:
+    """Return the lines of the figures' table, and those of the goals; with ``only`` those of some figures."""
     for name in PLAIN:
         making.make(Data((QUICK if quick else WORKLOADS)[name]))
     size, runs = ("quick", 2) if quick else ("full", RUNS)
     lines, goals = list(HEAD), list[str]()
-    for measure in (_latency, _virtual, _writing, _memory, _importing, _starting, _metering, _predicting, _sources):
+    for measure in (*MEASURES, *stores.measures(own)):
         name = measure.__name__.strip("_")
+        if only and name not in only:
+            continue
         try:
             more_lines, more_goals = measure(size, runs)
         except child.FigureError as error:
@@ -156,3 +158,6 @@ def _sources(size: str, runs: int) -> tuple[Lines, Lines]:
             if what in ("draws", "generators"):
                 goals.append(goal(f"{name}, times", found["ratio"], 1.5, most=True))
     return lines, goals
+
+
+MEASURES = (_latency, _virtual, _writing, _memory, _importing, _starting, _metering, _predicting, _sources)
