@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import wraps
-from pathlib import Path
 from typing import Any, ParamSpec
 
 import numpy as np
@@ -41,8 +40,8 @@ class Store:
     Args:
         path: A folder, made by the first ``submit`` (``~`` is the user's home), or a URL: ``s3://bucket/prefix``,
             ``gs://bucket/prefix``, ``az://container/prefix`` (extra ``cloud``), ``redis://host:port/db/prefix`` (extra
-            ``redis``), ``memory://name`` (in this process), or any that fsspec knows (extra ``fsspec``). Keys to a cloud
-            come from its usual environment variables and files.
+            ``redis``), ``memory://name`` (in this process), or any that fsspec knows (extra ``fsspec``). What a cloud
+            wants to know of who asks comes from its usual environment variables and files.
         cache: The folder on this machine in which parts of a URL are kept; None holds them in memory.
         cache_bytes: How large that folder may become, such as ``"200 GB"``: what was not read for longest goes first.
         endpoint: The address of a server that speaks the cloud's protocol, such as ``http://127.0.0.1:9000``.

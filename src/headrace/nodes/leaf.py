@@ -134,10 +134,10 @@ class Leaf:
         return True
 
     def schema(self) -> Schema | None:
-        if self.columns is not None:
-            return Schema.of(self.columns, self.structure)
-        give = getattr(self.source, "schema", None)
+        give = getattr(self.source, "schema", None)  # first: columns may have to be fetched
         known: Schema | None = give() if give is not None else None
+        if known is None and self.columns is not None:
+            return Schema.of(self.columns, self.structure)
         if known is None or self.names is None:
             return known
         return Schema(known.structure, {name: known.fields[name] for name in self.names})

@@ -153,7 +153,7 @@ class Catalog:
             return self.read(self.key(id, version))
         except NotFoundError as error:
             raise NotFoundError(
-                f"the tag {tag!r} of {id!r} names version {version!r}, which was deleted from {self.shown}: move the tag"
+                f"the tag {tag!r} of {id!r} names version {version!r}, which was deleted: move the tag"
             ) from error
 
     def missing(self, id: str, version: str | None) -> NotFoundError:

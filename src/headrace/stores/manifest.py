@@ -16,7 +16,7 @@ from headrace.stores.packing import SUFFIXES
 from headrace.stores.sums import FileSum
 
 FORMAT = 2
-"""The newest format that this version of Headrace reads. It writes 1 where that says all, for readers that are older."""
+"""The newest format that this version of Headrace reads. It writes 1 where that says all, for older readers."""
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ class Stored:
     def columns(self) -> Batch | None:
         """Return the columns as they lie in the files, mapped, read-only.
 
-        None where there are several parts, where what is opened is not kept for good, or where rows must be made of what lies there: strings, bytes, tensors.
+        None where there are several parts, or where rows must be made of what lies there: strings, bytes, tensors.
         """
         return self._part(0).whole() if len(self.manifest.parts) == 1 else None
 

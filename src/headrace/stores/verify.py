@@ -37,9 +37,8 @@ def verify(catalog: Catalog, id: str | None, version: str | None, told: Callable
     parts, problems = _gather(_manifests(catalog, id, version))
     files = [File.of(part, name) for part in parts for name in part.files]
     with ThreadPoolExecutor(min(_MOST_THREADS, 2 * (os.cpu_count() or 1)), "headrace-verify") as pool:
-        problems += [
-            f"{catalog.shown}/{key} {problem}" for key, problem in _damaged(catalog.backend, files, pool, told)
-        ]
+        damaged = _damaged(catalog.backend, files, pool, told)
+        problems += [f"{catalog.shown}/{key} {problem}" for key, problem in damaged]
     if problems:
         raise DamageError(f"{len(problems)} damaged in {catalog.shown}:\n" + "\n".join(problems))
     return len(parts)
