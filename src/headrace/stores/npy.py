@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Sequence
 from concurrent.futures import Executor, Future, wait
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.core.errors import SchemaError
+from headrace.core.errors import DamageError, SchemaError
 from headrace.stores.sums import FileSum, Summing
 
 _MAGIC = b"\x93NUMPY"
@@ -64,6 +65,26 @@ def _plain(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return dtype
 
 
+class Grown(NamedTuple):
+    """How far a file has grown: what it takes to go on with it, when its writer has died.
+
+    Args:
+        rows: How many it holds.
+        size: How many bytes.
+        header: How many of those are the header.
+        dtype: Of the rows.
+        item: The shape of a row.
+        behind: The digests of its pieces behind the first.
+    """
+
+    rows: int
+    size: int
+    header: int
+    dtype: np.dtype[Any]
+    item: tuple[int, ...]
+    behind: Sequence[bytes]
+
+
 class NpyWriter:
     """Rows in, a ``.npy`` file out, however many there are.
 
@@ -72,20 +93,46 @@ class NpyWriter:
         dtype: Of the rows.
         item: The shape of a row.
         beside: Where sums are taken, and what is written is brought to disk, beside the writing.
+        grown: How far the file has grown already; see ``resume``.
     """
 
-    def __init__(self, path: Path, dtype: np.dtype[Any], item: tuple[int, ...], beside: Executor) -> None:
+    def __init__(
+        self, path: Path, dtype: np.dtype[Any], item: tuple[int, ...], beside: Executor, grown: Grown | None = None
+    ) -> None:
         self.path = path
         self.dtype = dtype
         self.item = item
         self.rows = 0
         self._beside = beside
+        self._unsynced = 0  # bytes written since the last sync began
+        self._syncing: Future[None] | None = None
+        if grown is not None:
+            self.rows, self._header = grown.rows, grown.header
+            self._summing = Summing.resume(beside, path, grown.size, grown.behind)
+            self._file = open(path, "r+b", buffering=0)
+            self._file.truncate(grown.size)
+            self._file.seek(grown.size)
+            return
         self._header = len(header(dtype, (0, *item)))
         self._summing = Summing(beside)
         self._file = open(path, "xb", buffering=0)
-        self._unsynced = 0  # bytes written since the last sync began
-        self._syncing: Future[None] | None = None
         self._write(memoryview(bytes(self._header)))
+
+    @classmethod
+    def resume(cls, path: Path, grown: Grown, beside: Executor) -> NpyWriter:
+        """Go on with a file that has grown at least so far; what came behind that is cut off.
+
+        Raises:
+            DamageError: The file is shorter, or its last piece is not what was written.
+        """
+        if path.stat().st_size < grown.size:
+            raise DamageError(f"{path} is shorter than the {grown.size} bytes that were written")
+        return cls(path, grown.dtype, grown.item, beside, grown)
+
+    @property
+    def grown(self) -> Grown:
+        """How far the file has grown."""
+        return Grown(self.rows, self.size, self._header, self.dtype, self.item, self._summing.behind)
 
     @property
     def size(self) -> int:

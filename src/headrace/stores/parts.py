@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+import numpy as np
 
 from headrace.core import columns
 from headrace.core.batch import Batch
@@ -18,9 +20,11 @@ from headrace.core.errors import SchemaError
 from headrace.core.kinds import objects
 from headrace.core.records import Columns, Records, Rows, stacked, structure_of, to_columns
 from headrace.core.schema import Structure
+from headrace.core.source import Indices
 from headrace.stores.disk import speaking, sync_folder
 from headrace.stores.layout import Layout, difference
 from headrace.stores.manifest import Part
+from headrace.stores.weights import weights
 from headrace.stores.writers import BatchWriter, PicklingError, Place
 
 CHUNK_BYTES = 32 << 20
@@ -33,17 +37,21 @@ class PartWriter:
     """One part.
 
     Args:
-        place: Its folder, which must not exist.
+        place: Its folder, which must not exist, unless its files are known.
         layout: Of its columns.
-        sample: Some rows, for what a layout does not say.
+        sample: Some rows, for what a layout does not say; None where the files are known.
     """
 
-    def __init__(self, place: Place, layout: Layout, sample: Batch) -> None:
-        place.folder.mkdir()
+    def __init__(self, place: Place, layout: Layout, sample: Batch | None) -> None:
+        if place.known is None:
+            place.folder.mkdir()
         self.place = place
         self.length = 0
+        self.weight = 0
+        """About how many bytes its records take, which is what decides whether more fit."""
+        self.made: Part | None = None
+        """What it is, once it is finished."""
         self.columns = BatchWriter(place, layout, sample)
-        self._made: Part | None = None
 
     @property
     def size(self) -> int:
@@ -58,13 +66,13 @@ class PartWriter:
     def fit(self, layout: Layout) -> None:
         """Go on with a layout that the one so far was joined with."""
         self.columns.fitted(layout)
-        self._made = None
+        self.made = None
 
     def finish(self) -> Part:
         """Bring everything to disk and return what it is; at once, if nothing has changed since the last time."""
-        if self._made is None:
-            self._made = self._settle()
-        return self._made
+        if self.made is None:
+            self.made = self._settle()
+        return self.made
 
     def _settle(self) -> Part:
         files = list(self.columns.files())
@@ -111,9 +119,9 @@ class Writer:
         self.length = 0
         self.structure: Structure = "mapping"
         self.layout = Layout("batch")
-        self._parts: list[PartWriter] = []
+        self.parts: list[PartWriter] = []
+        self.pool = ThreadPoolExecutor(4, thread_name_prefix="headrace-store")
         self._empty: Columns | None = None  # tells the columns, if no records come
-        self._pool = ThreadPoolExecutor(4, thread_name_prefix="headrace-store")
 
     def __enter__(self) -> Self:
         return self
@@ -121,9 +129,14 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for part in self._parts:
+        for part in self.parts:
             part.close()
-        self._pool.shutdown()
+        self.pool.shutdown()
+
+    def resume(self, structure: Structure, layout: Layout, parts: Iterable[PartWriter]) -> None:
+        """Go on from parts that another writer has left; before anything is written."""
+        self.structure, self.layout, self.parts = structure, layout, list(parts)
+        self.length = sum(part.length for part in self.parts)
 
     def append(self, records: Records) -> None:
         """Write records; they are free to be changed again afterwards.
@@ -150,13 +163,13 @@ class Writer:
             layout = self._layout(made)
         except SchemaError as error:
             raise self._pointed(records, error) from error
-        if not self._parts:
+        if not self.parts:
             self.structure, self.layout = made.structure, layout
         joined = self.layout.join(layout)
         if joined is None or made.structure != self.structure:
             raise self._pointed(records, self._misfit(made))
         if joined != self.layout:
-            for part in self._parts:
+            for part in self.parts:
                 part.fit(joined)
         self.layout = joined
         return made
@@ -194,7 +207,7 @@ class Writer:
         try:
             made = stacked([row])
             layout = self._layout(made)
-            if self._parts:
+            if self.parts:
                 fits = made.structure == self.structure and self.layout.join(layout) is not None
                 return None if fits else self._misfit(made)
         except SchemaError as error:
@@ -208,27 +221,45 @@ class Writer:
         return None
 
     def _write(self, batch: Batch) -> None:
-        size = columns.size_in_bytes(batch)
-        if not self._parts or (self._parts[-1].length and self._parts[-1].size + size > self.part_bytes):
-            self._begin(batch)
-        try:
-            self._parts[-1].append(batch)
-        except PicklingError as error:
-            raise SchemaError(f"record {self.length + error.row}: {error}") from error.__cause__
-        self.length += len(batch)
+        ends = None if self.part_bytes == math.inf else np.cumsum(weights(batch, self.layout))
+        start = 0
+        while start < len(batch) or not self.parts:
+            stop = start + self._fitting(ends, start, len(batch))
+            if stop == start:
+                self._begin(batch)
+                continue
+            part = self.parts[-1]
+            try:
+                part.append(batch if stop - start == len(batch) else batch[start:stop])
+            except PicklingError as error:
+                raise SchemaError(f"record {self.length + error.row}: {error}") from error.__cause__
+            if ends is not None:
+                part.weight += int(ends[stop - 1] - (ends[start - 1] if start else 0))
+            self.length += stop - start
+            start = stop
         if self.told is not None:
             self.told(len(batch))
 
+    def _fitting(self, ends: Indices | None, start: int, stop: int) -> int:
+        """Return how many of these rows the last part takes, given what they and those before weigh together."""
+        if not self.parts:
+            return 0
+        if ends is None:
+            return stop - start
+        part = self.parts[-1]
+        room = self.part_bytes - part.weight + (ends[start - 1] if start else 0)
+        return max(int(np.searchsorted(ends[start:], room, side="right")), 0 if part.length else 1)
+
     def _begin(self, sample: Batch) -> None:
-        if self._parts:
-            self._parts[-1].finish()
-        place = Place(self.stage / f"part{len(self._parts)}", "", self._pool)
-        self._parts.append(PartWriter(place, self.layout, sample))
+        if self.parts:
+            self.parts[-1].finish()
+        place = Place(self.stage / f"part{len(self.parts)}", "", self.pool)
+        self.parts.append(PartWriter(place, self.layout, sample))
 
     @property
     def size(self) -> int:
         """How many bytes were written so far."""
-        return sum(part.size for part in self._parts)
+        return sum(part.size for part in self.parts)
 
     def _needed(self, batch: Batch) -> str:
         """Say how much room the records need, as far as that is known."""
@@ -239,11 +270,11 @@ class Writer:
 
     def finish(self) -> list[Part]:
         """Bring all parts to disk, each into a folder of the stage that has its digest for a name."""
-        if self._empty is not None and not self._parts:
+        if self._empty is not None and not self.parts:
             self._append(self._empty)
         with speaking(self.stage.parent.parent):
-            made = [part.finish() for part in self._parts]
-            for writer, part in zip(self._parts, made, strict=True):
+            made = [part.finish() for part in self.parts]
+            for writer, part in zip(self.parts, made, strict=True):
                 if (self.stage / part.digest).exists():  # of the same content as another
                     shutil.rmtree(writer.place.folder)
                 else:

@@ -12,11 +12,13 @@ length concerns one piece.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from headrace.core.errors import DamageError
 
 PIECE = 8 << 20
 """Bytes of a piece."""
@@ -45,6 +47,31 @@ class Summing:
         self._digests: list[bytes] = []  # of pieces behind the first
         self._hashes: list[Any] = []  # of those that may not be complete
 
+    @classmethod
+    def resume(cls, beside: Executor, path: Path, size: int, behind: Sequence[bytes]) -> Summing:
+        """Go on with a file that has ``size`` bytes, given the digests of its pieces behind the first.
+
+        Raises:
+            DamageError: Its last piece, which is read for this, is another.
+        """
+        summing = cls(beside)
+        summing.size = size
+        summing._digests = list(behind)
+        number, filled = divmod(size, PIECE)
+        if number and filled:
+            with open(path, "rb") as file:
+                file.seek(number * PIECE)
+                last = hashlib.sha256(file.read(filled))
+            if last.digest() != summing._digests.pop():
+                raise DamageError(f"{path} is not what was written")
+            summing._hashes = [last]
+        return summing
+
+    @property
+    def behind(self) -> list[bytes]:
+        """The digests of the pieces behind the first, the last of which may still grow."""
+        return [*self._digests, *(piece.digest() for piece in self._hashes)]
+
     def update(self, content: memoryview) -> list[Future[None]]:
         """Take in what is written next; all that came before must have been waited for.
 
@@ -69,8 +96,7 @@ class Summing:
 
     def sum(self, path: Path) -> FileSum:
         """Return the sum of the file, which is complete."""
-        behind = [*self._digests, *(piece.digest() for piece in self._hashes)]
-        return FileSum(self.size, join([digest_of(path, 0), *behind]))
+        return FileSum(self.size, join([digest_of(path, 0), *self.behind]))
 
 
 def count(size: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,15 +30,20 @@ class Place:
         folder: Of the part.
         stem: What the names of the column's files begin with.
         beside: Where hashes are taken, and files brought to disk, beside the writing.
+        known: Files of the folder that are there already, to go on with; None where the folder is yet to be made.
     """
 
     folder: Path
     stem: str
     beside: Executor
+    known: Mapping[str, NpyWriter] | None = None
 
     def open(self, role: str, dtype: np.dtype[Any], item: tuple[int, ...] = ()) -> NpyWriter:
-        """Begin a file of the column."""
-        return NpyWriter(self.folder / file(self.stem, role), dtype, item, self.beside)
+        """Begin a file of the column, or go on with it."""
+        name = file(self.stem, role)
+        if self.known is not None and name in self.known:
+            return self.known[name]
+        return NpyWriter(self.folder / name, dtype, item, self.beside)
 
 
 class ColumnWriter(Protocol):
@@ -57,20 +62,20 @@ class ColumnWriter(Protocol):
         ...
 
 
-def writer(place: Place, layout: Layout, column: Column) -> ColumnWriter:
-    """Return a writer of a column's rows, of which there are none yet.
+def writer(place: Place, layout: Layout, column: Column | None) -> ColumnWriter:
+    """Return a writer of a column's rows.
 
     Args:
         place: Where.
         layout: How the column is kept.
-        column: Some of its rows.
+        column: Some of its rows; None where its files are known, which tell as much.
     """
     if layout.nested:
         return BatchWriter(place, layout, column)
     if layout.kind == "dense":
         return DenseWriter(place, _dtype(layout, column), layout.shape)
     if layout.kind == "tensor":
-        return TensorWriter(place, host(column).dtype, layout.shape)
+        return TensorWriter(place, _TOLD if column is None else host(column).dtype, layout.shape)
     if layout.kind == "ragged":
         return RaggedWriter(place.open("values", _dtype(layout, column), layout.shape), _offsets(place))
     if layout.kind == "object":
@@ -78,8 +83,13 @@ def writer(place: Place, layout: Layout, column: Column) -> ColumnWriter:
     return TextWriter(place, encode=layout.kind == "string")
 
 
-def _dtype(layout: Layout, column: Column) -> np.dtype[Any]:
+_TOLD = np.dtype("V1")  # stands where a known file tells its dtype
+
+
+def _dtype(layout: Layout, column: Column | None) -> np.dtype[Any]:
     """Return the dtype of a column's files, which these rows need not have; the name of a structured one is no name."""
+    if column is None:
+        return _TOLD
     same = str(column.dtype) == layout.dtype
     dtype: np.dtype[Any] = column.dtype if same else np.dtype(layout.dtype)
     return dtype
@@ -201,9 +211,10 @@ class PicklingError(SchemaError):
 class BatchWriter:
     """Named columns of one length: the files of each, their names behind the batch's own."""
 
-    def __init__(self, place: Place, layout: Layout, batch: Nested) -> None:
+    def __init__(self, place: Place, layout: Layout, batch: Nested | None) -> None:
+        some: Mapping[str, Column] = {} if batch is None else batch._columns
         self.columns = {
-            name: writer(replace(place, stem=stem), layout.fields[name], batch._columns[name])
+            name: writer(replace(place, stem=stem), layout.fields[name], some.get(name))
             for name, stem in stems(layout.fields, place.stem).items()
         }
 
@@ -240,5 +251,6 @@ def host(tensor: Any) -> NDArray[Any]:
 
 def _offsets(place: Place) -> NpyWriter:
     offsets = place.open("offsets", np.dtype(np.int64))
-    offsets.append(np.zeros(1, np.int64))
+    if not offsets.rows:
+        offsets.append(np.zeros(1, np.int64))
     return offsets
