@@ -18,12 +18,14 @@ SOURCES = Path(__file__).parents[1] / "src"
 FLOORS = (
     {"core"},
     {"workers"},
-    {"nodes", "formats", "stages", "stores", "feeds"},
+    {"nodes", "formats", "stages", "stores", "feeds", "loaders"},
     {"mux"},
     {"explain", "dryrun"},
     {"parts", "show", "stream"},
     {"dataset"},
     {"feed"},
+    {"writing"},
+    {"keeping"},
     {"store", "muxes"},
     {"__init__"},
     {"testing", "demo", "compat"},
@@ -34,7 +36,7 @@ FLOOR_OF = {part: number for number, parts in enumerate(FLOORS) for part in part
 
 ALWAYS_THERE = {"numpy", "cloudpickle", "tqdm"}
 # Imported only by who has the extra: a format is one file, the kits are for test suites, the demo is a command.
-MAY_NEED_EXTRAS = {"formats", "feeds", "testing", "demo"}
+MAY_NEED_EXTRAS = {"formats", "feeds", "loaders", "testing", "demo"}
 LATE = {"tqdm"}  # always there, but slow to import and seldom used
 LATE_MODULES = {
     ("headrace.cli", "headrace.demo"),

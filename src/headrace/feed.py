@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 
 from headrace.core.address import At
+from headrace.core.batch import Batch
 from headrace.core.errors import ArgumentError, EndlessError
 from headrace.core.flow import Flow
 from headrace.core.records import Columns, Records, wrap
 from headrace.dataset import Dataset
+from headrace.loaders.find import records_of
+from headrace.loaders.found import Found
 from headrace.nodes.crossing import Crossing
 from headrace.nodes.leaf import Leaf
 from headrace.nodes.node import Context, Node
@@ -41,12 +44,23 @@ class Feed:
     rows: int | None = None
 
 
-def feed_of(data: Any) -> Feed:
-    """Return how to read what was handed over."""
+def feed_of(data: Any, batches: bool = False) -> Feed:
+    """Return how to read what was handed over.
+
+    Args:
+        data: A Dataset, a Stream, what a Dataset takes, or a loader of another library.
+        batches: Whether batches are records.
+    """
     if isinstance(data, Dataset):
-        return _of_node(data._node)
+        return _of_node(data._node, batches)
     if isinstance(data, Stream):
-        return _of_stream(data)
+        return _of_stream(data, batches)
+    data = records_of(data, batches)
+    if isinstance(data, Found):
+        found = data
+        return Feed(lambda writer: blocks(found.items()), found.rows)
+    if isinstance(data, Dataset | Stream):  # a function has returned it
+        return feed_of(data, batches)
     if isinstance(data, tuple):
         if not data:
             raise ArgumentError("no data: the tuple has no columns")
@@ -57,10 +71,13 @@ def feed_of(data: Any) -> Feed:
     return _of_node(Dataset(data)._node)
 
 
-def _of_node(node: Node) -> Feed:
+def _of_node(node: Node, batches: bool = False) -> Feed:
     length = node.length
     if length is None:
         raise EndlessError("an endless dataset cannot be written: take(n) of it first")
+    if batches:
+        _check_batches(node.batched)
+        return Feed(lambda writer: blocks(map(_record, _batches(node, length))), length)
     if node.batched:
         return Feed(lambda writer: blocks(_batches(node, length), batched=True))
     if isinstance(node, Leaf) and node.columns is not None:
@@ -86,16 +103,33 @@ def _read(node: Node, length: int, writer: Writer) -> Iterator[Records]:
         step = min(max(1, CHUNK_BYTES * writer.length // max(1, writer.size)), _MOST_RECORDS)
 
 
-def _of_stream(stream: Stream) -> Feed:
+def _check_batches(batched: bool) -> None:
+    if not batched:
+        raise ArgumentError("batches=True, but there are no batches: batch(n) it first")
+
+
+def _record(batch: Any) -> Any:
+    """Return a batch as one record."""
+    if isinstance(batch, Batch):
+        return {name: _record(column) for name, column in batch.items()}
+    return tuple(map(_record, batch)) if isinstance(batch, tuple) else batch
+
+
+def _of_stream(stream: Stream, batches: bool = False) -> Feed:
     flow = stream._flow
     if is_endless(flow):
         raise EndlessError("an endless stream cannot be written: take(n) of it first")
+    if batches:
+        _check_batches(_gives_batches(flow))
 
     def read(writer: Writer) -> Iterator[Records]:
         with iter(stream) as items:
-            yield from blocks(items, _gives_batches(flow))
+            if batches:
+                yield from blocks(map(_record, items))
+            else:
+                yield from blocks(items, _gives_batches(flow))
 
-    return Feed(read, None if _gives_batches(flow) else flow.length())
+    return Feed(read, None if _gives_batches(flow) and not batches else flow.length())
 
 
 def _gives_batches(flow: Flow) -> bool:

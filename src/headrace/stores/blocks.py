@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from headrace.core.batch import Batch
-from headrace.core.records import Records, Rows, wrap
+from headrace.core.records import Columns, Records, Rows, wrap
 from headrace.stores.parts import CHUNK_BYTES
 
 MOST_RECORDS = 1024
@@ -17,7 +17,7 @@ def blocks(items: Iterable[Any], batched: bool = False) -> Iterator[Records]:
     """Yield records in blocks.
 
     Args:
-        items: Records; a Batch among them is a block of its own.
+        items: Records; a Batch among them is a block of its own, and so are Columns.
         batched: Whether every item is a batch: a Batch, a mapping of columns, a tuple of columns, or a column.
 
     >>> [len(block) for block in blocks([1, 2, Batch({"x": [1, 2, 3]}), 3])]
@@ -26,11 +26,11 @@ def blocks(items: Iterable[Any], batched: bool = False) -> Iterator[Records]:
     rows: list[Any] = []
     size = 0
     for item in items:
-        if batched or isinstance(item, Batch):
+        if batched or isinstance(item, Batch | Columns):
             if rows:
                 yield Rows(rows)
             rows, size = [], 0
-            yield wrap(item)
+            yield item if isinstance(item, Columns) else wrap(item)
             continue
         rows.append(item)
         size += _weight(item)
