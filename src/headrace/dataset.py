@@ -10,6 +10,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from headrace.core.address import At, Order
+from headrace.core.amounts import bytes_of
 from headrace.core.arguments import whole
 from headrace.core.batch import Batch
 from headrace.core.callables import name_of
@@ -36,6 +37,8 @@ from headrace.feeds.map_style import map_style
 from headrace.formats.adopt import adopt
 from headrace.nodes import divide, rewrite
 from headrace.nodes.batched import Batched, of_batch
+from headrace.nodes.block_shuffled import BlockShuffled
+from headrace.nodes.cached import Cached
 from headrace.nodes.crossing import Crossing
 from headrace.nodes.forgive import Skipped, read_kept
 from headrace.nodes.joined import Concat, Mix, Zip, check_alike
@@ -304,6 +307,40 @@ class Dataset:
         make = partial(Shuffle, seed=seed, reshuffle=bool(reshuffle), method=method, place=place)
         return self._ordered(make, says, reorders=bool(reshuffle), whole=True, keeps_length=True)
 
+    def block_shuffle(
+        self, memory: int | str = "2 GB", seed: int = 0, lanes: int = 8, reshuffle: bool = True
+    ) -> Dataset:
+        """Put records in an order that is random, and reads each block once: for data that is fetched block by block.
+
+        Blocks are what the source fetches together: parts of a stored version, or what :class:`Source` says of its own;
+        of arrays, stretches of up to 4 MB. They are laid end to end in random order, and this line is cut into
+        ``lanes`` of equal length, whose records come in turns. Within a lane one window of whole blocks after the other
+        is served, its records in random order, while the next is fetched. Write ``shard`` after it: with a number of
+        readers that divides ``lanes`` each has blocks of its own, but for those that a border between lanes cuts.
+
+        ``shuffle_report()`` tells how random it is beside :meth:`shuffle`, and what will be fetched.
+
+        Args:
+            memory: What two windows of all lanes take together, in the source's bytes; of W readers each holds a W-th.
+                Where all blocks have room in it, each lane is one window.
+            seed: A whole number, 0 or more.
+            lanes: How many: a multiple of the number of readers.
+            reshuffle: False keeps the order of epoch 0 for all epochs.
+
+        All of them, and the blocks, are part of a state's identity; the number of readers is not.
+
+        Raises:
+            OrderError: The records lie in another order than that in which they are stored, such as after ``shuffle``;
+                or a source does not tell how large its records are.
+            ArgumentError: The memory does not hold two blocks for each lane.
+
+        >>> ds = Dataset(np.arange(100_000)).block_shuffle(memory="400 kB", seed=0)
+        >>> sorted(ds) == list(range(100_000))
+        True
+        """
+        given = check_seed(seed), bytes_of(memory, "memory"), whole(lanes, "lanes", 1), bool(reshuffle)
+        return Dataset._of(_settled(BlockShuffled.of(self._node, *given)))
+
     def shard(self, index: int, count: int, remainder: Remainder = "uneven") -> Dataset:
         """Return one reader's share: every ``count``-th record from ``index`` on.
 
@@ -498,6 +535,48 @@ class Dataset:
         policy = None if on_error is None else check_on_error(on_error)
         place = rewrite.count(self._node, lambda node: isinstance(node, Map))
         return Dataset._of(rewrite.above_maps(self._node, lambda node: kind(node, function, checked, place, policy)))
+
+    def cache(
+        self,
+        store: Any,
+        id: str | None = None,
+        version: str | None = None,
+        libraries: Sequence[str] = (),
+        progress: bool | None = None,
+    ) -> Dataset:
+        """Make the records once, on first use, keep them in a store, and read them from there ever after.
+
+        They are kept under a key of all that they are made of: sources, parameters, the functions' code with what it
+        reaches in your own project. Change any of it, and they are made anew; of many processes that need them, one
+        makes them. Orders above stay what they are: a shuffle before is drawn over what is cached.
+
+        Args:
+            store: A ``headrace.Store``.
+            id: The dataset that the versions belong to; ``"cache"`` if None.
+            version: The version's name, in the place of the key: you say when it changes.
+            libraries: Packages whose versions belong to the key, such as ``["torch"]``.
+            progress: Show a progress bar while the records are made; None for where somebody would see it.
+
+        Raises:
+            OrderError: The records differ by epoch below, by a random map for example; the message names the step.
+            ArgumentError: When records are first asked for: something cannot be keyed (it is named), see ``version``.
+            StoreError: The store cannot be written.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> import headrace as hr
+        >>> with TemporaryDirectory() as folder:
+        ...     ds = Dataset(range(4)).shuffle(seed=0).map(lambda n: print("working") or n * n).cache(hr.Store(folder))
+        ...     sorted(ds), sorted(ds)
+        working
+        working
+        working
+        working
+        ([0, 1, 4, 9], [0, 1, 4, 9])
+        """
+        rewrite.refuse_random(self._node, "cache()")
+        place = rewrite.still(self._node, "cache()")
+        cached = Cached(rewrite.content(self._node, place), store.keeper(id, version, libraries, progress))
+        return Dataset._of(rewrite.orders(self._node, place, cached))
 
     def filter(self, predicate: Callable[[Any], Any], batches: bool = False) -> Dataset:
         """Keep the records for which a function is true.

@@ -6,7 +6,7 @@ own length, would go wrong as soon as nodes of different lengths nest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -68,3 +68,18 @@ def spread(epochs: Indices | int, factor: int) -> Indices | int:
     if (highest + 1) * factor > 2**63:
         raise OrderError(f"epoch {highest} of an order with {factor} epochs below for each passes the last, 2**63 - 1")
     return epochs * factor
+
+
+def by_epoch(positions: Indices, epochs: Indices, look_up: Callable[[Indices, int], Indices]) -> Indices:
+    """Return what lies below positions, each in an epoch of its own, asked for epoch by epoch."""
+    if not epochs.size:
+        return positions
+    first = int(epochs[0])
+    if (epochs == first).all():
+        return look_up(positions, first)
+    grouped = epochs.argsort(kind="stable")
+    different, begins = np.unique(epochs[grouped], return_index=True)
+    below = np.empty(positions.shape, np.int64)
+    for epoch, here in zip(different.tolist(), np.split(grouped, begins[1:]), strict=True):
+        below[here] = look_up(positions[here], epoch)
+    return below

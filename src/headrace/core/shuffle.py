@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from headrace.core import permutation, seeds
-from headrace.core.address import At
+from headrace.core.address import At, by_epoch
 from headrace.core.errors import ArgumentError, OrderError
 from headrace.core.source import Indices
 
@@ -63,7 +63,7 @@ class Shuffle:
             return At(self._look_up(positions, 0), epochs)
         if not isinstance(epochs, np.ndarray):
             return At(self._look_up(positions, int(epochs)), epochs)
-        return At(self._by_epoch(positions, epochs), epochs)
+        return At(by_epoch(positions, epochs, self._look_up), epochs)
 
     def find(self, position: int, below_epoch: int, epoch: int) -> int | None:
         if below_epoch != epoch or not 0 <= position < self.below:
@@ -84,16 +84,3 @@ class Shuffle:
         if self.method == "keyed":
             return permutation.look_up(self.key, epoch, self.below, positions)
         return permutation.explicit(self.key, epoch, self.below).take(positions)
-
-    def _by_epoch(self, positions: Indices, epochs: Indices) -> Indices:
-        if not epochs.size:
-            return positions
-        first = int(epochs[0])
-        if (epochs == first).all():
-            return self._look_up(positions, first)
-        grouped = epochs.argsort(kind="stable")
-        different, begins = np.unique(epochs[grouped], return_index=True)
-        below = np.empty(positions.shape, np.int64)
-        for epoch, here in zip(different.tolist(), np.split(grouped, begins[1:]), strict=True):
-            below[here] = self._look_up(positions[here], epoch)
-        return below

@@ -53,7 +53,7 @@ class Subset:
     def find(self, position: int, below_epoch: int, epoch: int) -> int | None:
         if below_epoch != epoch or not len(self.indices):
             return None
-        if self._ascends:
+        if self.ascends:
             own = int(self.indices.searchsorted(position))
         else:
             own = int((self.indices == position).argmax())
@@ -72,7 +72,8 @@ class Subset:
         return blake2b(little.data.cast("B") if little.size else b"", digest_size=8).hexdigest()
 
     @cached_property
-    def _ascends(self) -> bool:
+    def ascends(self) -> bool:
+        """Whether no position is below the one before it."""
         return bool((self.indices[1:] >= self.indices[:-1]).all())
 
     def __eq__(self, other: object) -> bool:

@@ -1,0 +1,58 @@
+"""The node of a block shuffle: the order, over the blocks that lie below."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from headrace.core.amounts import text_of
+from headrace.core.block_shuffle import BlockShuffle
+from headrace.core.order import Sequential
+from headrace.core.runs import Runs
+from headrace.nodes.node import Node
+from headrace.nodes.ordered import Ordered
+from headrace.nodes.storage import PIECE, runs_of
+
+_WINDOW = 8  # blocks, at least, of data without blocks of its own
+
+
+@dataclass(frozen=True, eq=False)
+class BlockShuffled(Ordered):
+    """Blocks in random order, and records within windows of some; see :class:`headrace.core.block_shuffle`.
+
+    Args:
+        seed: A non-negative integer.
+        memory: In bytes.
+        lanes: How many.
+    """
+
+    seed: int = 0
+    memory: int = 1
+    lanes: int = 8
+
+    @classmethod
+    def of(cls, node: Node, seed: int, memory: int, lanes: int, reshuffle: bool) -> BlockShuffled:
+        """Return the records of a node in such an order."""
+        says = f"block_shuffle(memory={text_of(memory)!r}, seed={seed}"
+        says += f"{'' if lanes == 8 else f', lanes={lanes}'}{'' if reshuffle else ', reshuffle=False'})"
+        return cls(node, Sequential, says, reshuffle, True, True, seed, memory, lanes)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Which positions of the node below lie together.
+
+        Raises:
+            OrderError: See :func:`headrace.nodes.storage.runs_of`.
+        """
+        return runs_of(self.input, max(1, min(PIECE, self.memory // (2 * self.lanes * _WINDOW))))
+
+    @cached_property
+    def bound(self) -> BlockShuffle:
+        """The order over the blocks that lie below."""
+        return BlockShuffle(self.runs, self.seed, self.memory, self.lanes, self.reorders)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        state.pop("runs", None)
+        return state

@@ -1,0 +1,211 @@
+"""Where a node's records lie: which of its positions lie together in a block of a source. Nothing is read for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from headrace.core.address import At
+from headrace.core.errors import ArgumentError, HeadraceError, OrderError
+from headrace.core.order import Repeat, Shuffle, Slice
+from headrace.core.runs import Runs
+from headrace.core.schema import Field, Schema
+from headrace.core.sizes import nbytes_of
+from headrace.core.source import Indices
+from headrace.core.subset import Subset
+from headrace.nodes.batched import Batched
+from headrace.nodes.joined import Concat, Mix, Zip
+from headrace.nodes.kept import Kept
+from headrace.nodes.leaf import Leaf
+from headrace.nodes.node import Node, Over
+from headrace.nodes.ordered import Ordered
+from headrace.nodes.sharded import Sharded
+
+PIECE = 4 << 20
+"""Bytes of a block where records lie in memory, or in one mapped file: read ahead by any system, and few to list."""
+
+FEWEST = 512
+"""How many blocks there are there at least, as far as there are records."""
+
+
+def runs_of(node: Node, most: int = PIECE) -> Runs:
+    """Return which positions of a node lie together.
+
+    Args:
+        node: Its records lie in the order in which they are stored, or backwards; some may be left out.
+        most: How many bytes a block has at most, where the source has none of its own.
+
+    Raises:
+        OrderError: They lie in another order, without end, or the source does not tell how much memory one takes.
+    """
+    if isinstance(node, Leaf):
+        return _of_leaf(node, most)
+    if isinstance(node, Concat):
+        return _joined([runs_of(part, most) for part in node.inputs])
+    if isinstance(node, Zip):
+        return _side_by_side(node, most)
+    if isinstance(node, Batched):
+        return _of_batches(node, runs_of(node.input, most))
+    if isinstance(node, Kept):
+        return _narrowed(runs_of(node.input, most), lambda own: node.below(At(own)).positions, node.length)
+    if isinstance(node, Ordered):
+        return _of_ordered(node, most)
+    if isinstance(node, Over) and not isinstance(node, Sharded):
+        return runs_of(node.input, most)
+    raise _refusal(node)
+
+
+def blocks_of(leaf: Leaf) -> Runs | None:
+    """Return the blocks that a source says it has; None where it does not.
+
+    Raises:
+        ArgumentError: What it says cannot be.
+    """
+    give = getattr(leaf.source, "blocks", None)
+    said = None if give is None else give()
+    if said is None:
+        return None
+    try:
+        starts, nbytes = said
+        return Runs.of(starts, nbytes, leaf.length)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(
+            f"{leaf.words()}: blocks() must return two arrays of whole numbers, where each block begins and how many "
+            f"bytes it has: {error}"
+        ) from error
+
+
+def _of_leaf(leaf: Leaf, most: int) -> Runs:
+    known = blocks_of(leaf)
+    if known is not None:
+        return known
+    nbytes = _nbytes(leaf)
+    whole = Runs.of([0] if leaf.length else [], [nbytes] if leaf.length else [], leaf.length)
+    each = min(leaf.length * most // max(nbytes, 1), leaf.length // FEWEST)
+    return whole.cut(max(1, each)) if len(whole) else whole
+
+
+def _nbytes(leaf: Leaf) -> int:
+    """Return how many bytes the records of a source have, as far as it is known without reading."""
+    if leaf.columns is not None:
+        return nbytes_of(leaf.columns)
+    schema = leaf.schema()
+    size = None if schema is None else _size(schema)
+    if size is None:
+        raise OrderError(
+            f"block_shuffle cannot tell how many records of {leaf.words()} a memory holds: its source has neither "
+            "blocks() nor a schema() of fixed sizes; write shuffle(), or give the source one of them"
+        )
+    return size * leaf.length
+
+
+def _size(known: Schema | Field) -> int | None:
+    """Return how many bytes a record, or a field of it, takes; None where records differ."""
+    if isinstance(known, Schema) or known.kind in ("batch", "tuple"):
+        sizes = [_size(one) for one in known.fields.values()]
+        return None if None in sizes else sum(size for size in sizes if size is not None)
+    if known.kind not in ("dense", "tensor") or None in known.shape:
+        return None
+    try:
+        item = np.dtype(known.dtype.rpartition(".")[2]).itemsize
+    except TypeError:
+        return None
+    return item * int(np.prod([size or 0 for size in known.shape], dtype=np.int64))
+
+
+def _joined(parts: list[Runs]) -> Runs:
+    begins = np.cumsum([0, *(part.length for part in parts)])
+    starts = [part.starts + begin for part, begin in zip(parts, begins.tolist(), strict=False)]
+    nbytes = [part.nbytes for part in parts]
+    return Runs.of(np.concatenate(starts), np.concatenate(nbytes), int(begins[-1]))
+
+
+def _side_by_side(node: Zip, most: int) -> Runs:
+    """Return the runs of the side with most bytes; to each is added what the others have beside it."""
+    length = node.length
+    if length is None:
+        raise _endless(node)
+    sides = [_narrowed(runs_of(one, most), lambda own: own, length) for one in node.inputs]
+    widest = max(sides, key=lambda side: side.total)
+    others = sum(side.total for side in sides) - widest.total
+    return Runs.of(widest.starts, widest.nbytes + -(-others * widest.lengths // max(length, 1)), length)
+
+
+def _of_batches(node: Batched, below: Runs) -> Runs:
+    """Return runs of batches; one that lies in two blocks belongs to the first."""
+    length = node.length or 0
+    starts = np.unique(-(-below.starts // node.size))
+    starts = starts[starts < length]
+    ends = np.minimum(np.append(starts[1:], length) * node.size, below.length)
+    sums = np.concatenate([[0], np.cumsum(below.nbytes)])
+    nbytes = sums[below.at(ends - 1) + 1] - sums[below.at(starts * node.size)]
+    return Runs.of(starts, nbytes, length)
+
+
+def _of_ordered(node: Ordered, most: int) -> Runs:
+    order = node.bound
+    if isinstance(order, Shuffle) or node.reorders:
+        raise _refusal(node)
+    if isinstance(order, Repeat):
+        if order.times is None:
+            raise _endless(node)
+        return _joined([runs_of(node.input, most)] * order.times) if order.times else Runs.of([], [], 0)
+    if isinstance(order, Slice) and order.length is not None:
+        below = partial(_below, order)
+        if order.step > 0:
+            return _narrowed(runs_of(node.input, most), below, order.length)
+        last = order.length - 1
+        return _backwards(_narrowed(runs_of(node.input, most), lambda own: below(last - own), order.length))
+    if isinstance(order, Subset) and order.ascends:
+        return _narrowed(runs_of(node.input, most), partial(_below, order), order.length)
+    raise _refusal(node)
+
+
+def _below(order: Any, own: Indices) -> Indices:
+    positions: Indices = order(At(own)).positions
+    return positions
+
+
+def _narrowed(runs: Runs, below: Callable[[Indices], Indices], length: int) -> Runs:
+    """Return the runs of some of the positions, in their order; a block of which one is left is fetched all the same.
+
+    Args:
+        runs: Of the positions below.
+        below: Gives the position below of each own one, ascending.
+        length: How many own ones there are.
+    """
+    low, high = np.zeros(len(runs), np.int64), np.full(len(runs), length, np.int64)
+    while (low < high).any():  # for each border the first position that is not below it, halving the rest
+        middle = (low + high) // 2
+        before = (low < high) & (below(np.minimum(middle, length - 1)) < runs.starts)
+        low, high = np.where(before, middle + 1, low), np.where(before, high, np.minimum(middle, high))
+    return Runs.of(low, runs.nbytes, length) if length else Runs.of([], [], 0)
+
+
+def _backwards(runs: Runs) -> Runs:
+    ends = np.append(runs.starts[1:], runs.length)
+    return Runs.of(runs.length - ends[::-1], runs.nbytes[::-1], runs.length)
+
+
+def _endless(node: Node) -> HeadraceError:
+    return OrderError(
+        f"an endless order cannot be shuffled by blocks: take(n) first, or block_shuffle() before {node.words()}"
+    )
+
+
+def _refusal(node: Node) -> HeadraceError:
+    if isinstance(node, Sharded):
+        mend = "write block_shuffle() before shard(): its lanes then give each reader blocks of its own"
+    elif isinstance(node, Mix):
+        mend = "block_shuffle() each dataset before mixing them"
+    elif isinstance(node, Ordered) and (node.reorders or isinstance(node.bound, Shuffle)):
+        mend = f"leave out one of the two, or block_shuffle() before {node.words()}"
+    else:
+        mend = "sort the records that are chosen, or write shuffle()"
+    return OrderError(
+        f"block_shuffle needs records in the order in which they are stored, and {node.words()} puts them into "
+        f"another: {mend}"
+    )
