@@ -35,11 +35,32 @@ class Mapped(Protocol):
         ...
 
 
-def open_columns(folder: Path, layout: Layout, length: int, stem: str = "", allow_pickle: bool = False) -> Table:
+class AtHand(Protocol):
+    """A file of a part that somebody has opened already, or holds in memory; ``str`` tells where it came from."""
+
+    def array(self) -> NDArray[Any]:
+        """Return what is in it, read-only.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It is no ``.npy`` file.
+        """
+        ...
+
+
+class Files(Protocol):
+    """The files of a part that are at hand in other ways than in a folder."""
+
+    def __truediv__(self, name: str, /) -> AtHand: ...
+
+
+def open_columns(
+    folder: Path | Files, layout: Layout, length: int, stem: str = "", allow_pickle: bool = False
+) -> Table:
     """Map the columns of a part, or of a batch nested in it.
 
     Args:
-        folder: Of the part.
+        folder: Of the part, or its files.
         layout: Of the batch.
         length: How many rows the part has.
         stem: What the names of the batch's files begin with.
@@ -57,7 +78,7 @@ def open_columns(folder: Path, layout: Layout, length: int, stem: str = "", allo
     return Table(found, length, Fields if layout.kind == "tuple" else Batch)
 
 
-def _open(folder: Path, stem: str, layout: Layout, length: int, allow_pickle: bool) -> Mapped:
+def _open(folder: Path | Files, stem: str, layout: Layout, length: int, allow_pickle: bool) -> Mapped:
     if layout.nested:
         return open_columns(folder, layout, length, stem, allow_pickle)
     if layout.kind == "dense":
@@ -73,10 +94,10 @@ def _open(folder: Path, stem: str, layout: Layout, length: int, allow_pickle: bo
     return Uneven(Ragged._of(values, offsets)) if ragged else Text(values, offsets, layout)
 
 
-def _array(path: Path, dtype: str, item: tuple[int, ...], rows: int | None = None) -> NDArray[Any]:
+def _array(path: Path | AtHand, dtype: str, item: tuple[int, ...], rows: int | None = None) -> NDArray[Any]:
     """Map a file, and make sure that it holds what it should; ``""`` for any dtype, None for any number of rows."""
     try:
-        array: NDArray[Any] = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+        array: NDArray[Any] = np.asarray(_mapped(path) if isinstance(path, Path) else path.array())
     except FileNotFoundError as error:
         raise DamageError(f"{path} is missing") from error
     except (ValueError, EOFError) as error:
@@ -86,6 +107,11 @@ def _array(path: Path, dtype: str, item: tuple[int, ...], rows: int | None = Non
     expected = (len(array) if rows is None else rows, *item)
     if array.shape != expected or (dtype and str(array.dtype) != dtype):
         raise DamageError(f"{path} holds {array.dtype} {array.shape}, expected {dtype} {expected}")
+    return array
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     return array
 
 

@@ -57,7 +57,9 @@ def unpack(codec: str, content: bytes | memoryview, size: int, where: str) -> by
         raise DamageError(f"{where} is packed by {codec!r}, which this version of Headrace does not know: upgrade it")
     zstd = _zstd()
     try:
-        unpacked: bytes = zstd.ZstdDecompressor().decompress(content, max_output_size=size)
+        # A reader takes what is asked for, and not the memory that a damaged frame says it needs; and all frames.
+        with zstd.ZstdDecompressor().stream_reader(content, read_across_frames=True) as reader:
+            unpacked: bytes = reader.read(size + 1)
     except zstd.ZstdError as error:
         raise DamageError(f"{where} is damaged: a piece of it cannot be unpacked ({error})") from error
     if len(unpacked) != size:

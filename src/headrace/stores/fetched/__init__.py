@@ -1,0 +1,1 @@
+"""Parts of a remote store on this machine: fetched once, shared by all processes, bounded in bytes."""

@@ -1,0 +1,101 @@
+"""Fetching ahead: a few threads that bring what will be asked for, soonest first, as far as there is room."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from headrace.core.errors import HeadraceError
+from headrace.stores.fetched.crew import Stopped
+from headrace.stores.fetched.room import Need
+from headrace.stores.manifest import Part
+
+_THREADS = 2  # parts at once, so that one's end and the next one's beginning overlap; pieces come side by side anyway
+_PAUSES = (0.01, 0.25)  # seconds between two looks for room: at first, and at most
+_PATIENCE = 60.0  # seconds without room after which the threads end; the next part that is opened starts them again
+
+
+class Ahead:
+    """Parts that are expected, and threads that end when there is nothing to do for them.
+
+    Args:
+        bring: Fetches a part; returns False if there is no room for it now.
+    """
+
+    def __init__(self, bring: Callable[[Part, Need], bool]) -> None:
+        self.stopped = False  # set by whoever no longer needs it; a plain flag, for it may be set while a lock is held
+        self._bring = bring
+        self._lock = threading.Lock()
+        self._queue: deque[Part] = deque()
+        self._ranks: dict[str, int] = {}
+        self._running = 0
+
+    def expect(self, parts: Sequence[Part]) -> None:
+        """Bring these, instead of what was expected so far."""
+        unique = list({part.digest: part for part in parts}.values())
+        with self._lock:
+            self._ranks = {part.digest: rank for rank, part in enumerate(unique)}
+            self._queue = deque(unique)
+            self._start()
+
+    def use(self, part: Part) -> Need:
+        """Take note that a part is asked for; return what it may take room from."""
+        with self._lock:
+            self._ranks.pop(part.digest, None)
+            if self._ranks:
+                self._start()
+            return Need(dict(self._ranks))
+
+    def _start(self) -> None:
+        while self._running < min(_THREADS, len(self._queue)):
+            self._running += 1
+            try:
+                # Not a daemon: one that is in the middle of a call into a library when Python ends may crash it.
+                threading.Thread(target=self._run, name="headrace-ahead", daemon=False).start()
+            except RuntimeError:  # Python is about to end, or there are too many threads
+                self._running -= 1
+                return
+
+    def _run(self) -> None:
+        pause, longest = _PAUSES
+        tried_until = time.monotonic() + _PATIENCE
+        while True:
+            with self._lock:
+                part = self._next()
+                if part is None or time.monotonic() > tried_until:
+                    self._running -= 1
+                    return
+                need = Need(dict(self._ranks), self._ranks[part.digest])
+            if self._brought(part, need):
+                pause, tried_until = _PAUSES[0], time.monotonic() + _PATIENCE
+                with self._lock:
+                    self._start()
+                continue
+            with self._lock:
+                if self._ranks.get(part.digest) == need.rank:
+                    self._queue.appendleft(part)
+                if self._running > 1:  # one is enough to look for room
+                    self._running -= 1
+                    return
+            time.sleep(pause)
+            pause = min(2 * pause, longest)
+
+    def _next(self) -> Part | None:
+        if self.stopped or not threading.main_thread().is_alive():
+            return None
+        while self._queue:
+            part = self._queue.popleft()
+            if part.digest in self._ranks:  # or else it was asked for meanwhile
+                return part
+        return None
+
+    def _brought(self, part: Part, need: Need) -> bool:
+        try:
+            return self._bring(part, need)
+        except (HeadraceError, Stopped):  # told by who opens it
+            return True
+        except RuntimeError:  # no threads any more: Python is about to end
+            self.stopped = True
+            return True

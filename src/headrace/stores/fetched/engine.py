@@ -1,0 +1,187 @@
+"""Bringing a part here: found in the cache folder, waited for, fetched into it, or else held in memory."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from headrace.core.errors import HeadraceError, HeadraceWarning
+from headrace.core.warn import warn
+from headrace.stores.backends.protocol import Backend
+from headrace.stores.fetched import locks
+from headrace.stores.fetched.buffers import Buffers, Busy
+from headrace.stores.fetched.cache import Cache
+from headrace.stores.fetched.crew import Crew
+from headrace.stores.fetched.memory import Memory
+from headrace.stores.fetched.room import NOW, Need, NoRoom
+from headrace.stores.manifest import Part
+from headrace.stores.transfer.download import download, load
+
+_PATIENCE = 30.0  # seconds in which another process's fetching of a part does not get on at all
+_THREADS = 8  # connections at once, for what is waited for and again for what is fetched ahead
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What a shelf has done in this process.
+
+    Args:
+        fetched: Parts that were fetched.
+        bytes: That they have in files.
+        hits: Parts that were found in the cache folder when they were opened.
+        waits: Parts that another process, or a thread that fetches ahead, was just fetching.
+        evicted: Parts that had to go.
+        held: Parts that were fetched into memory, for want of a place in the folder.
+    """
+
+    fetched: int = 0
+    bytes: int = 0
+    hits: int = 0
+    waits: int = 0
+    evicted: int = 0
+    held: int = 0
+
+
+class Found(NamedTuple):
+    """A part at hand, and whether it may be kept as long as one likes: what is held in memory may not."""
+
+    buffers: Buffers
+    lasting: bool
+
+
+class Engine:
+    """What brings parts; it knows nothing of who asks.
+
+    Args:
+        backend: Where they are kept.
+        cache: The folder, or None.
+        memory: For what the folder cannot take.
+        verify: Whether sums are taken of what is found in the folder.
+    """
+
+    def __init__(self, backend: Backend, cache: Cache | None, memory: Memory, verify: bool) -> None:
+        self.backend = backend
+        self.cache = cache
+        self.memory = memory
+        self.verify = verify
+        self.ahead = Crew(_THREADS, "headrace-ahead")
+        self._now = Crew(_THREADS, "headrace-fetch")
+        self._lock = threading.Lock()
+        self._counted: Counter[str] = Counter()
+        self._warned = False
+
+    def stats(self) -> Stats:
+        """Return what was done so far."""
+        with self._lock:
+            return Stats(**self._counted)
+
+    def _count(self, **more: int) -> None:
+        with self._lock:
+            self._counted.update(more)
+
+    def obtain(self, part: Part, need: Need = NOW) -> Found:
+        """Return a part, which somebody waits for.
+
+        Raises:
+            DamageError: It is not there, or is not what was written.
+            StoreError: It cannot be fetched.
+        """
+        if self.cache is not None and not self.memory.has(part):
+            try:
+                return Found(self._cached(self.cache, part, need), True)
+            except NoRoom as problem:
+                self._say(str(problem))
+            except HeadraceError:
+                raise
+            except OSError as problem:
+                self._say(f"{problem.strerror or problem} ({problem.filename or self.cache.root})")
+        found = self.memory.get(part, self._load, need)
+        assert found is not None, "for what is waited for there is always room"
+        return Found(found, self.backend.url.startswith("memory:") and not part.packed)
+
+    def bring(self, part: Part, need: Need) -> bool:
+        """Fetch a part that nobody waits for yet; return False if there is no room for it now.
+
+        Raises:
+            StoreError: It cannot be fetched.
+            Stopped: It is no longer wanted.
+        """
+        if self.cache is not None:
+            try:
+                if self._find(self.cache, part) is None:
+                    with self.cache.claiming(part) as ours:
+                        if ours:  # or else somebody is fetching it already
+                            self._fetch(self.cache, part, need, self.ahead)
+                return True
+            except (NoRoom, Busy):
+                return False
+            except HeadraceError:
+                raise
+            except OSError:
+                pass  # told when the part is opened
+        return self.memory.get(part, self._load_ahead, need) is not None
+
+    def _cached(self, cache: Cache, part: Part, need: Need) -> Buffers:
+        """Find a part in the folder, wait for who is fetching it, or fetch it."""
+        seen: object = None
+        since = time.monotonic()
+        waited = False
+        for pause in locks.pauses():
+            with suppress(Busy):
+                found = self._find(cache, part)
+                if found is not None:
+                    self._count(**{"waits" if waited else "hits": 1})
+                    return found
+                with cache.claiming(part) as ours:
+                    if ours:
+                        return self._fetch(cache, part, need, self._now)
+            waited = True
+            now = cache.progress(part)
+            if now != seen:
+                seen, since = now, time.monotonic()
+            elif time.monotonic() - since > _PATIENCE:
+                break
+            time.sleep(pause)
+        raise NoRoom(f"another process has been fetching {part.digest} and has not got on for {_PATIENCE:.0f} s")
+
+    def _find(self, cache: Cache, part: Part) -> Buffers | None:
+        return cache.find(part, self.verify)
+
+    def _fetch(self, cache: Cache, part: Part, need: Need, crew: Crew) -> Buffers:
+        """Fetch a part that was claimed into the folder, if nobody else has done that just before."""
+        found = self._find(cache, part)
+        if found is not None:
+            self._count(waits=1)
+            return found
+        cache.room.discard(part.digest)  # damaged, or it would have been found
+        with cache.reserving(part, need) as (place, gone), crew.working() as pool:
+            self._count(evicted=len(gone))
+            download(self.backend, part, place, pool)
+            self._count(fetched=1, bytes=part.size)
+            return cache.adopt(part, place)
+
+    def _load(self, part: Part) -> Buffers:
+        return self._loaded(part, self._now)
+
+    def _load_ahead(self, part: Part) -> Buffers:
+        return self._loaded(part, self.ahead)
+
+    def _loaded(self, part: Part, crew: Crew) -> Buffers:
+        with crew.working() as pool:
+            files = load(self.backend, part, pool)
+        self._count(fetched=1, bytes=part.size, held=1)
+        return Buffers(f"{self.backend.url}/objects/{part.digest}", files)
+
+    def _say(self, problem: str) -> None:
+        if not self._warned:
+            self._warned = True
+            assert self.cache is not None
+            warn(
+                f"the cache {self.cache.root} cannot take a part, which is held in memory instead and fetched again "
+                f"when it is needed again: {problem}",
+                HeadraceWarning,
+            )

@@ -1,0 +1,70 @@
+"""Parts in memory, for when the cache folder cannot take them: a few, least recently used out."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable
+
+from headrace.stores.fetched.buffers import Buffers
+from headrace.stores.fetched.room import Need
+from headrace.stores.manifest import Part
+
+
+class Memory:
+    """Parts of one process.
+
+    Args:
+        limit: The most bytes of them; the one that is asked for is held in any case.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._parts: OrderedDict[str, tuple[int, Buffers]] = OrderedDict()
+        self._coming = 0  # bytes
+        self._lock = threading.Lock()
+        self._gates: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def get(self, part: Part, fetch: Callable[[Part], Buffers], need: Need) -> Buffers | None:
+        """Return a part; of several threads that want it one fetches it, and the others wait.
+
+        Returns:
+            None where nobody waits for it, and there is no room that is not needed sooner.
+        """
+        with self._lock:
+            gate = self._gates[part.digest]
+        with gate:
+            with self._lock:
+                if part.digest in self._parts:
+                    self._parts.move_to_end(part.digest)
+                    return self._parts[part.digest][1]
+                if not self._make_room(part.size, need):
+                    return None
+                self._coming += part.size
+            try:
+                found = fetch(part)
+            finally:
+                with self._lock:
+                    self._coming -= part.size
+            with self._lock:
+                self._parts[part.digest] = (part.size, found)
+            return found
+
+    def has(self, part: Part) -> bool:
+        """Return whether a part is there."""
+        with self._lock:
+            return part.digest in self._parts
+
+    def _make_room(self, size: int, need: Need) -> bool:
+        excess = size + self._coming + sum(size for size, _ in self._parts.values()) - self.limit
+        old = [name for name in self._parts if name not in need.expected]
+        later = [name for name in self._parts if need.expected.get(name, -1) > need.rank]
+        names = old + sorted(later, key=need.expected.__getitem__, reverse=True)
+        possible = sum(self._parts[name][0] for name in names)
+        if possible < excess and need.rank >= 0:
+            return False
+        for name in names:
+            if excess <= 0:
+                break
+            excess -= self._parts.pop(name)[0]
+        return True

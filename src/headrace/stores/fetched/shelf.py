@@ -1,0 +1,139 @@
+"""The shelf of a remote store: parts are fetched into a cache folder, and mapped there."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from headrace.core.errors import DamageError
+from headrace.stores.backends.protocol import Backend
+from headrace.stores.fetched.ahead import Ahead
+from headrace.stores.fetched.cache import Cache
+from headrace.stores.fetched.engine import Engine, Stats
+from headrace.stores.fetched.memory import Memory
+from headrace.stores.files import File
+from headrace.stores.layout import Layout
+from headrace.stores.manifest import Part
+from headrace.stores.mapped import Mapped, Table, open_columns
+
+_MEMORY = 512 << 20  # bytes of parts that are held in memory, where nothing else is said
+_MOST_LOOKED_AT = 64  # parts of a version: more would make the opening of a large one slow
+_THREADS = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Fetched:
+    """The parts of a remote store, on this machine when they are asked for.
+
+    What is fetched lies in a folder that all processes of the machine share, whichever store it is of, bounded in
+    bytes over all of them; what has not been used for longest goes first, and what somebody has open stays. Where the
+    folder cannot take a part it is held in memory, after a warning: reading never fails because of the cache.
+
+    Args:
+        backend: The remote place.
+        folder: The cache folder, absolute; None to hold parts in memory.
+        limit: The most bytes in the folder; without one, of parts in memory (512 MiB, if None).
+        verify: Take sums of what is found in the folder before it is used; what is fetched is checked in any case.
+    """
+
+    backend: Backend
+    folder: Path | None
+    limit: int | None
+    verify: bool = False
+    _live: dict[int, tuple[Engine, Ahead]] = field(default_factory=dict, init=False, repr=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Fetched, (self.backend, self.folder, self.limit, self.verify)
+
+    @property
+    def _running(self) -> tuple[Engine, Ahead]:
+        """What works for this process: a child that was forked has neither the threads nor free locks."""
+        if os.getpid() not in self._live:
+            cache = None if self.folder is None else Cache(self.folder, self.limit)
+            memory = Memory(_MEMORY if self.folder is not None or self.limit is None else self.limit)
+            engine = Engine(self.backend, cache, memory, self.verify)
+            ahead = Ahead(engine.bring)
+            if self._live.setdefault(os.getpid(), (engine, ahead))[0] is engine:
+                weakref.finalize(self, _stop, engine, ahead).atexit = False
+        return self._live[os.getpid()]
+
+    def check(self, parts: Iterable[Part]) -> None:
+        """Make sure that parts are there and of the right size: some of them, where there are many.
+
+        Raises:
+            DamageError: Some are not; all that were found are named.
+        """
+        every = list(parts)
+        looked_at = every[:: -(-len(every) // _MOST_LOOKED_AT) or 1]
+        files = [File.of(part, name) for part in looked_at for name in part.files]
+        with ThreadPoolExecutor(_THREADS, "headrace-check") as pool:
+            problems = [problem for problem in pool.map(self._misfit, files) if problem]
+        if problems:
+            raise DamageError("; ".join(problems))
+
+    def _misfit(self, file: File) -> str:
+        there = self.backend.look(file.key)
+        if there is None:
+            return f"{self.backend.url}/{file.key} is missing"
+        if there.size != file.size:
+            return f"{self.backend.url}/{file.key} has {there.size} bytes, expected {file.size}"
+        return ""
+
+    def open(self, part: Part, layout: Layout) -> Table:
+        """Return a part's columns, fetched first where it is not in the folder."""
+        table, lasting = self._opened(part, layout)
+        if lasting:
+            return table
+        return Table(_Lent(layout, partial(self._opened, part, layout)), part.length, table.kind)
+
+    def _opened(self, part: Part, layout: Layout) -> tuple[Table, bool]:
+        engine, ahead = self._running
+        found = engine.obtain(part, ahead.use(part))
+        return open_columns(found.buffers, layout, part.length, allow_pickle=True), found.lasting
+
+    def expect(self, parts: Sequence[Part]) -> None:
+        """Begin to fetch parts that will be asked for, in this order, as far as there is room."""
+        self._running[1].expect(parts)
+
+    def stats(self) -> Stats:
+        """Return what was done in this process."""
+        return self._running[0].stats()
+
+
+def _stop(engine: Engine, ahead: Ahead) -> None:
+    ahead.stopped = engine.ahead.stopped = True
+
+
+class _Lent(Mapping[str, Mapped]):
+    """Columns of a part that is held in memory, asked for each time: or whoever keeps tables would keep the memory."""
+
+    def __init__(self, layout: Layout, again: Callable[[], tuple[Table, bool]]) -> None:
+        self._layout = layout
+        self._again = again
+        self._kept: Mapping[str, Mapped] | None = None
+
+    def __getitem__(self, name: str) -> Mapped:
+        return self._columns()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._layout.fields)
+
+    def __len__(self) -> int:
+        return len(self._layout.fields)
+
+    def items(self) -> ItemsView[str, Mapped]:
+        return self._columns().items()  # all of them from one asking
+
+    def _columns(self) -> Mapping[str, Mapped]:
+        if self._kept is not None:
+            return self._kept
+        table, lasting = self._again()
+        if lasting:  # the folder had room for it this time
+            self._kept = table.columns
+        return table.columns
