@@ -330,8 +330,8 @@ class Dataset:
         All of them, and the blocks, are part of a state's identity; the number of readers is not.
 
         Raises:
-            OrderError: The records lie in another order than that in which they are stored, such as after ``shuffle``;
-                or a source does not tell how large its records are.
+            OrderError: The records lie in another order than that in which they are stored, such as after ``shuffle``,
+                or have no end.
             ArgumentError: The memory does not hold two blocks for each lane.
 
         >>> ds = Dataset(np.arange(100_000)).block_shuffle(memory="400 kB", seed=0)

@@ -31,6 +31,10 @@ FEWEST = 512
 """How many blocks there are there at least, as far as there are records."""
 
 
+GUESSED = 1000
+"""Bytes of a record of which nothing tells its size, and which is fetched by itself."""
+
+
 def runs_of(node: Node, most: int = PIECE) -> Runs:
     """Return which positions of a node lie together.
 
@@ -39,7 +43,8 @@ def runs_of(node: Node, most: int = PIECE) -> Runs:
         most: How many bytes a block has at most, where the source has none of its own.
 
     Raises:
-        OrderError: They lie in another order, without end, or the source does not tell how much memory one takes.
+        OrderError: They lie in another order, or without end.
+        ArgumentError: What a source says of its blocks cannot be.
     """
     if isinstance(node, Leaf):
         return _of_leaf(node, most)
@@ -89,17 +94,12 @@ def _of_leaf(leaf: Leaf, most: int) -> Runs:
 
 
 def _nbytes(leaf: Leaf) -> int:
-    """Return how many bytes the records of a source have, as far as it is known without reading."""
+    """Return how many bytes the records of a source have, as far as that is known without reading."""
     if leaf.columns is not None:
         return nbytes_of(leaf.columns)
     schema = leaf.schema()
     size = None if schema is None else _size(schema)
-    if size is None:
-        raise OrderError(
-            f"block_shuffle cannot tell how many records of {leaf.words()} a memory holds: its source has neither "
-            "blocks() nor a schema() of fixed sizes; write shuffle(), or give the source one of them"
-        )
-    return size * leaf.length
+    return (GUESSED if size is None else size) * leaf.length
 
 
 def _size(known: Schema | Field) -> int | None:
@@ -186,7 +186,7 @@ def _narrowed(runs: Runs, below: Callable[[Indices], Indices], length: int) -> R
 
 
 def _backwards(runs: Runs) -> Runs:
-    ends = np.append(runs.starts[1:], runs.length)
+    ends = runs.starts + runs.lengths
     return Runs.of(runs.length - ends[::-1], runs.nbytes[::-1], runs.length)
 
 
