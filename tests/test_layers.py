@@ -20,7 +20,7 @@ FLOORS = (
     {"workers"},
     {"nodes", "formats", "stages", "stores", "feeds", "loaders"},
     {"mux"},
-    {"explain", "dryrun"},
+    {"explain", "dryrun", "keys"},
     {"parts", "show", "stream"},
     {"dataset"},
     {"feed"},

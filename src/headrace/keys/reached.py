@@ -1,0 +1,360 @@
+"""What a function is made of: its code, what it holds, and everything of the user's project that it reaches."""
+
+from __future__ import annotations
+
+import builtins
+import importlib.util
+import sys
+import types
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, fields, is_dataclass
+from enum import Enum
+from functools import lru_cache, partial
+from hashlib import sha256
+from importlib import import_module as load  # of the user's
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headrace.core.errors import ArgumentError
+from headrace.keys.contents import Contents
+from headrace.keys.key import Part, Place, digest_of
+from headrace.keys.names import Attributes, Import, Names, names_of
+from headrace.keys.owners import is_users_function, is_users_module, name_of, shown_file
+from headrace.keys.values import Route, Values, plain_state
+from headrace.keys.written import find_written
+
+_OF_MODULES = {"__name__", "__file__", "__doc__", "__spec__", "__loader__", "__package__", "__path__", "__cached__"}
+_SECRET = ("key", "token", "secret", "password", "passwd", "credential", "auth")
+_SHOWN = 16  # characters of text: enough for a mode or a unit, too few for most secrets
+_CODES = 20_000
+
+_NAMES: dict[int, tuple[types.CodeType, Names]] = {}
+
+
+class _Absent(str):
+    """Stands for an empty cell, a name that stands for nothing, or what could not be imported."""
+
+
+class Reached:
+    """Collects the parts that values and functions are made of, definitions once each, in the order of their reach.
+
+    Args:
+        contents: Makes digests of arrays.
+        chains: Returns what stands for a Dataset, by its node.
+    """
+
+    def __init__(self, contents: Contents, chains: Callable[[Any], str] | None = None) -> None:
+        self.parts: list[Part] = []
+        self._values = Values(self._number, contents, chains)
+        self._numbers: dict[int, int] = {}
+        self._held: list[Any] = []  # so that no other object takes the place, and the number, of one
+        self._waiting: deque[tuple[Any, str, Route]] = deque()
+
+    def add(self, value: Any, route: Route, of: str = "") -> None:
+        """Add what is called or used by a step, and all that it reaches.
+
+        Args:
+            value: A function, or any object.
+            route: How it is reached: the step.
+            of: What the parts of the value itself belong to.
+
+        Raises:
+            ArgumentError: It reaches what cannot be told to be the same in another process; it is named.
+        """
+        self._root(value, route, of)
+        while self._waiting:
+            self._define(*self._waiting.popleft())
+
+    def setting(self, name: str, value: Any, route: Route) -> None:
+        """Add a plain argument of a step."""
+        digest = digest_of([name, self._values.encode(value, (*route, name))])
+        self.parts.append(Part("setting", digest, name=name, shown=_shown(name, value)))
+
+    def content(self, name: str, value: Any, route: Route, shown: str) -> None:
+        """Add records that are given as objects."""
+        digest = digest_of([self._values.encode(value, route)])
+        self.parts.append(Part("content", digest, name=name, shown=shown))
+        while self._waiting:
+            self._define(*self._waiting.popleft())
+
+    def _root(self, value: Any, route: Route, of: str) -> None:
+        """Add what a step was given, attribute by attribute, so that each can be named."""
+        if type(value) is partial:
+            self._root(value.func, route, of)
+            for place, argument in enumerate(value.args):
+                self._value(of, f"argument {place}", argument, route)
+            for name in sorted(value.keywords):
+                self._value(of, f"argument {name!r}", value.keywords[name], route)
+        elif isinstance(value, types.MethodType) and not isinstance(value.__self__, type):
+            self._root(value.__func__, route, of)
+            self._root(value.__self__, route, of)
+        elif isinstance(value, types.FunctionType) and is_users_function(value) and id(value) not in self._numbers:
+            self._numbers[id(value)] = len(self._numbers)
+            self._held.append(value)
+            self._function(value, of, route)
+        else:
+            state = None if isinstance(value, type | types.FunctionType | types.ModuleType) else plain_state(value)
+            if state is None:
+                self._value(of, "itself", value, route)
+                return
+            self._names(of, {"class": self._values.encode(type(value), route)}, {"class": name_of(type(value))})
+            for name in sorted(state):
+                self._value(of, f"attribute {name!r}", state[name], route)
+
+    def _number(self, definition: Any, route: Route) -> bytes:
+        """Return what stands for a function, class or module, which is looked at later."""
+        number = self._numbers.get(id(definition))
+        if number is None:
+            number = self._numbers[id(definition)] = len(self._numbers)
+            self._held.append(definition)
+            module = name_of(definition) if isinstance(definition, types.ModuleType) else definition.__module__
+            name = "" if isinstance(definition, types.ModuleType) else definition.__qualname__
+            self._waiting.append((definition, f"{module}:{name}", route))
+        return b"#%d" % number
+
+    def _define(self, definition: Any, label: str, route: Route) -> None:
+        if isinstance(definition, types.FunctionType):
+            self._function(definition, label, route)
+        elif isinstance(definition, type):
+            self._class(definition, label, route)
+        else:
+            self._module(definition, label, route)
+
+    # Functions
+
+    def _function(self, function: types.FunctionType, of: str, route: Route) -> None:
+        self.parts.append(self._code(function, of, route))
+        for name, value in _defaults(function):
+            self._value(of, f"default {name!r}", value, route)
+        numbers: dict[str, bytes] = {}
+        shown: dict[str, str] = {}
+        for name, value in self._held_by(function, route):
+            if isinstance(value, _Absent):
+                numbers[name], shown[name] = value.encode(), value
+            elif _is_definition(value):
+                numbers[name], shown[name] = self._values.encode(value, (*route, name)), name_of(value)
+            else:
+                self._value(of, name, value, route)
+        self._names(of, numbers, shown)
+
+    def _code(self, function: types.FunctionType, of: str, route: Route) -> Part:
+        code = function.__code__
+        written = find_written(code)
+        if written is not None:
+            place = Place(shown_file(code.co_filename, function.__globals__.get("__name__")), written.lines)
+            return Part("code", written.digest, of, statements=written.statements, place=place)
+        if code.co_consts and code.co_consts[0] == function.__doc__ and isinstance(function.__doc__, str):
+            code = code.replace(co_consts=(None, *code.co_consts[1:]))
+        return Part("code", digest_of([self._values.encode(code, route)]), of)
+
+    def _held_by(self, function: types.FunctionType, route: Route) -> Iterator[tuple[str, Any]]:
+        """Give what a function closes over and what it looks up, each by its name."""
+        for name, cell in sorted(zip(function.__code__.co_freevars, function.__closure__ or ())):
+            try:
+                yield f"closure {name!r}", cell.cell_contents
+            except ValueError:
+                yield f"closure {name!r}", _Absent("empty")
+        if "__wrapped__" in vars(function):
+            yield "__wrapped__", function.__wrapped__  # type: ignore[attr-defined]
+        names = _names_of(function.__code__)
+        for name, uses in names.outside.items():
+            if name in function.__globals__:
+                if name not in _OF_MODULES:
+                    yield from _used(name, function.__globals__[name], uses)
+            elif not hasattr(builtins, name):
+                yield name, _Absent("missing")
+        for statement in names.imports:
+            yield from _imported(statement, names.inside.get(statement.bound, ((),)), function)
+
+    # Classes and modules
+
+    def _class(self, kind: type, of: str, route: Route) -> None:
+        numbers = {f"base {place}": self._values.encode(base, route) for place, base in enumerate(kind.__bases__)}
+        shown = {f"base {place}": name_of(base) for place, base in enumerate(kind.__bases__)}
+        numbers["metaclass"] = self._values.encode(type(kind), route)
+        numbers["name"] = kind.__name__.encode()
+        for name, value in _members(kind):
+            if _is_definition(value) or isinstance(value, _WRAPPERS):
+                numbers[name], shown[name] = self._values.encode(value, (*route, name)), _shown_member(value)
+            else:
+                self._value(of, f"{kind.__qualname__}.{name}", value, route)
+        self._names(of, numbers, shown)
+
+    def _module(self, module: types.ModuleType, of: str, route: Route) -> None:
+        """Look at all of a module, since it is used as a whole; of what cannot be told there the kind is enough."""
+        file = getattr(module, "__file__", None)
+        if file is not None and not file.endswith((".py", ".pyc")):  # compiled
+            place = Place(Path(file).name)
+            self.parts.append(Part("code", sha256(Path(file).read_bytes()).hexdigest(), of, place=place))
+            return
+        numbers: dict[str, bytes] = {}
+        for name, value in sorted(vars(module).items()):
+            if name in _OF_MODULES or (name.startswith("__") and not _is_definition(value)):
+                continue
+            if _is_definition(value):
+                numbers[name] = self._values.encode(value, route)
+                continue
+            try:
+                self._value(of, name, value, route)
+            except ArgumentError:
+                numbers[name] = name_of(type(value)).encode()
+        self._names(of, numbers, {})
+
+    # Parts
+
+    def _value(self, of: str, name: str, value: Any, route: Route) -> None:
+        digest = digest_of([name, self._values.encode(value, (*route, name))])
+        self.parts.append(Part("value", digest, of, name, _shown(name, value)))
+
+    def _names(self, of: str, numbers: dict[str, bytes], shown: dict[str, str]) -> None:
+        if numbers:
+            pieces = [piece for name in sorted(numbers) for piece in (name, numbers[name])]
+            words = ", ".join(f"{name}={shown[name]}" for name in sorted(shown))
+            self.parts.append(Part("names", digest_of(pieces), of, shown=words))
+
+
+_WRAPPERS = (property, staticmethod, classmethod, types.MethodDescriptorType, types.MemberDescriptorType)
+_OF_TUPLES = ("_fields", "_field_defaults")
+_DATACLASS = ("init", "repr", "eq", "order", "unsafe_hash", "frozen")
+_PARTS_OF_CLASSES = {"__init_subclass__", "__class_getitem__", "__slots__"}
+
+
+def _is_definition(value: Any) -> bool:
+    kinds = types.FunctionType | types.BuiltinFunctionType | types.ModuleType | type
+    return isinstance(value, kinds)
+
+
+def _defaults(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
+    code, values = function.__code__, function.__defaults__ or ()
+    names = code.co_varnames[: code.co_argcount]
+    yield from zip(names[len(names) - len(values) :], values)
+    yield from sorted((function.__kwdefaults__ or {}).items())
+
+
+def _names_of(code: types.CodeType) -> Names:
+    known = _NAMES.get(id(code))
+    if known is None or known[0] is not code:
+        if len(_NAMES) >= _CODES:
+            _NAMES.clear()
+        known = _NAMES[id(code)] = (code, names_of(code))
+    return known[1]
+
+
+def _used(name: str, value: Any, uses: tuple[Attributes, ...]) -> Iterator[tuple[str, Any]]:
+    """Give what a name stands for; of a module of the user's what is read of it, as far as that is written down."""
+    if not isinstance(value, types.ModuleType) or not is_users_module(value) or () in uses:
+        yield name, value
+        for use in uses if isinstance(value, types.FunctionType) else ():
+            if use and use[0] in vars(value):  # a function's own attribute
+                yield f"{name}.{use[0]}", vars(value)[use[0]]
+        return
+    further: dict[str, list[Attributes]] = {}
+    for first, *rest in uses:
+        further.setdefault(first, []).append(tuple(rest))
+    for first, rests in further.items():
+        try:
+            yield from _used(f"{name}.{first}", getattr(value, first), tuple(rests))
+        except AttributeError:
+            yield f"{name}.{first}", _Absent("missing")
+
+
+def _imported(
+    statement: Import, uses: tuple[Attributes, ...], function: types.FunctionType
+) -> Iterator[tuple[str, Any]]:
+    """Give what an import inside a function will find: of the user's project by doing it, of a library its name."""
+    dots = "." * statement.level
+    name = f"{dots}{statement.module}" + (f".{statement.attribute}" if statement.attribute else "")
+    package = str(function.__globals__.get("__package__") or "")
+    if not statement.level and not _is_users_root(statement.module.partition(".")[0]):
+        return  # the code says which
+    try:
+        full = importlib.util.resolve_name(dots + statement.module, package)
+        found: Any = load(full)
+        if statement.is_root:
+            found = sys.modules[full.partition(".")[0]]
+        if statement.attribute is not None:
+            if not hasattr(found, statement.attribute):
+                load(f"{full}.{statement.attribute}")
+            found = getattr(found, statement.attribute)
+    except Exception:  # a module may do anything as it loads; the function will say so when it runs
+        yield f"import {name}", _Absent("missing")
+        return
+    yield from _used(statement.module.partition(".")[0] if statement.is_root else name, found, uses)
+
+
+@lru_cache(maxsize=1024)
+def _is_users_root(root: str) -> bool:
+    if root in sys.modules:
+        return is_users_module(sys.modules[root])
+    try:
+        found = importlib.util.find_spec(root)
+    except (ImportError, ValueError):
+        return False
+    return found is not None and is_users_module(importlib.util.module_from_spec(found))
+
+
+def _members(kind: type) -> Iterator[tuple[str, Any]]:
+    """Give what a class defines, by name: without what Python, ``dataclass`` or ``Enum`` put there."""
+    if is_dataclass(kind) and "__dataclass_fields__" in vars(kind):
+        for one in fields(kind):
+            if one.default is not MISSING and vars(kind).get(one.name) is not one.default:  # with slots
+                yield one.name, one.default
+            if one.default_factory is not MISSING:
+                yield f"{one.name} (default_factory)", one.default_factory
+        yield "dataclass", [getattr(vars(kind)["__dataclass_params__"], word, None) for word in _DATACLASS]
+    if issubclass(kind, Enum):
+        yield "members", [(member.name, member.value) for member in kind]
+    for name, value in sorted(vars(kind).items()):
+        if isinstance(value, types.FunctionType):
+            if not _is_generated(value, kind):
+                yield name, value
+        elif not _is_pythons(name, value, kind):
+            yield name, value
+    hints = vars(kind).get("__annotations__", {})  # of which dataclasses and their like make fields
+    yield (
+        "annotations",
+        [(name, name_of(hint) if isinstance(hint, type) else str(hint)) for name, hint in hints.items()],
+    )
+
+
+def _is_generated(function: types.FunctionType, kind: type) -> bool:
+    if function.__code__.co_qualname.startswith("__create_fn__.<locals>."):
+        return True  # by dataclass, from the fields
+    made = is_dataclass(kind) or issubclass(kind, Enum) or hasattr(kind, "_fields")
+    return made and not is_users_function(function)
+
+
+def _is_pythons(name: str, value: Any, kind: type) -> bool:
+    if name.startswith("__") and name.endswith("__"):
+        return name not in _PARTS_OF_CLASSES and not isinstance(value, classmethod | staticmethod | property)
+    if name == "_abc_impl" or isinstance(value, types.GetSetDescriptorType | types.MemberDescriptorType):
+        return True
+    if issubclass(kind, Enum):
+        return name.startswith("_") or isinstance(value, kind)
+    fields_of = getattr(kind, "_fields", ())
+    return issubclass(kind, tuple) and (name in fields_of or (name.startswith("_") and name not in _OF_TUPLES))
+
+
+def _shown_member(value: Any) -> str:
+    inner = getattr(value, "fget", None) or getattr(value, "__func__", None) or value
+    return name_of(inner)
+
+
+def _shown(name: str, value: Any) -> str:
+    """Return a value in words where it is short, plain and named like no secret; else nothing."""
+    if any(word in name.lower() for word in _SECRET):
+        return ""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, types.FunctionType | types.BuiltinFunctionType | type):
+        return name_of(value)
+    if isinstance(value, str):
+        return repr(value) if len(value) <= _SHOWN else ""
+    if value is None or type(value) in (bool, int, float):
+        return repr(value)
+    if type(value) in (tuple, list) and len(value) <= 6 and all(type(one) in (bool, int, float) for one in value):
+        return repr(value)
+    return ""
