@@ -49,6 +49,7 @@ from headrace.nodes.node import Context, Node
 from headrace.nodes.ordered import Ordered
 from headrace.nodes.sharded import Remainder, Sharded
 from headrace.nodes.show import chain, costs_nothing, known_length
+from headrace.nodes.storage import is_there
 from headrace.parts import Parts
 from headrace.stream import Stream
 from headrace.workers.choose import as_workers
@@ -339,7 +340,8 @@ class Dataset:
         True
         """
         given = check_seed(seed), bytes_of(memory, "memory"), whole(lanes, "lanes", 1), bool(reshuffle)
-        return Dataset._of(_settled(BlockShuffled.of(self._node, *given)))
+        shuffled = BlockShuffled.of(self._node, *given)
+        return Dataset._of(_settled(shuffled) if is_there(self._node) else shuffled)
 
     def shard(self, index: int, count: int, remainder: Remainder = "uneven") -> Dataset:
         """Return one reader's share: every ``count``-th record from ``index`` on.

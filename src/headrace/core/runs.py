@@ -14,7 +14,7 @@ from headrace.core.source import Indices
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """Where each of some runs of positions begins, and how many bytes are fetched for it; none is empty.
+    """Where each of some runs of positions begins, and how many bytes are fetched for it.
 
     Args:
         starts: Position of the first record of each, ascending from 0, int64 ``(k,)``.
@@ -31,8 +31,8 @@ class Runs:
     length: int
 
     @classmethod
-    def of(cls, starts: object, nbytes: object, length: int) -> Runs:
-        """Check what a source said of its blocks, and leave out those without records.
+    def of(cls, starts: object, nbytes: object, length: int, empty: bool = False) -> Runs:
+        """Check what a source said of its blocks, and leave out those without records, unless these are wanted too.
 
         Raises:
             KindError: They are no whole numbers.
@@ -47,7 +47,7 @@ class Runs:
                 f"blocks: starts must ascend from 0 to at most {length}, and sizes be 0 or more, got "
                 f"{_shown(begins)} and {_shown(sizes)}"
             )
-        filled = ends > begins
+        filled = (ends > begins) | empty
         return cls(_still(begins[filled]), _still(np.maximum(sizes[filled], 1)), length)
 
     def __len__(self) -> int:

@@ -24,6 +24,7 @@ from headrace.core.sizes import records_in
 from headrace.core.source import Indices
 from headrace.core.state import read_whole
 from headrace.nodes.blocks import items_that_fit
+from headrace.nodes.expecting import expects
 from headrace.nodes.maps import has_policies
 from headrace.nodes.node import Node
 from headrace.nodes.reading import Job, Reading
@@ -313,7 +314,7 @@ class _CrossingCursor:
         self._most_batches = max(1, min(_MOST_BATCHES, flow.prefetch.depth(flow.workers.size) // 3))
         if not flow.workers.size:
             self._most_batches = 1
-        work = Reading(flow.node, flow.on_error)
+        work = self._work
         jobs = self._jobs(self._epoch, self._base, self._step)
         bounded = flow.node.batched and flow.prefetch.batches is not None
         weigh = (lambda: self._block) if bounded else None
@@ -323,8 +324,13 @@ class _CrossingCursor:
 
     def _straight(self) -> Straight:
         """Go on from here without workers."""
-        flow = self._flow
-        return Straight(Reading(flow.node, flow.on_error), self._jobs(self._epoch, self._base, self._step), flow.ledger)
+        return Straight(self._work, self._jobs(self._epoch, self._base, self._step), self._flow.ledger)
+
+    @property
+    def _work(self) -> Reading:
+        """What there is to read; until when only where a source is told of it: else one work serves many iterations."""
+        node, on_error = self._flow.node, self._flow.on_error
+        return Reading(node, on_error, self._end) if expects(node) else Reading(node, on_error)
 
     def _jobs(self, epoch: int, base: int, step: int) -> Iterator[Job]:
         """Give all that is left to do."""

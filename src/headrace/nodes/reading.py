@@ -12,6 +12,7 @@ from headrace.core.errors import RecordError, StoreError
 from headrace.core.failures import SKIP, Failure, OnError
 from headrace.core.meter import Clock, Laps
 from headrace.nodes.batched import Batched
+from headrace.nodes.expecting import Expecting, expects
 from headrace.nodes.forgive import Parting, Skipped
 from headrace.nodes.node import Context, Node
 from headrace.nodes.show import chain
@@ -73,10 +74,12 @@ class Reading:
     Args:
         node: What is read, as it is dealt out from position 0 on.
         on_error: What becomes of records that fail.
+        end: The epoch before which reading ends, for sources that are told what comes; None: there is no end.
     """
 
     node: Node
     on_error: OnError = "raise"
+    end: int | None = None
 
     def open(self, desk: Desk) -> Run:
         return _Reader(self, desk)
@@ -95,13 +98,14 @@ class Reading:
 class _Reader:
     """One worker's reader."""
 
-    __slots__ = ("_base", "_context", "_flushes", "_node", "_unsent", "_work")
+    __slots__ = ("_base", "_context", "_expecting", "_flushes", "_node", "_unsent", "_work")
 
     def __init__(self, work: Reading, desk: Desk) -> None:
         self._work = work
         self._context = Context(desk.buffers, Clock(), work.on_error)
         self._flushes = desk.flushes
         self._unsent = 0  # jobs that were measured, and not told of yet
+        self._expecting = Expecting(work.node, work.end) if expects(work.node) else None
         self._enter(0)
 
     def _enter(self, base: int) -> None:
@@ -113,6 +117,8 @@ class _Reader:
         if base != self._base:
             self._enter(base)
         try:
+            if self._expecting is not None and count:
+                self._expecting.look(self._node, epoch, base, step, stride)
             items, error = self._items(epoch, step, count, stride)
         finally:
             failures = self._context.settle()
@@ -124,6 +130,8 @@ class _Reader:
 
     def one(self, epoch: int, step: int) -> Any:
         """Return one item from the base of the job before: what a job of one step gives, in less time."""
+        if self._expecting is not None:
+            self._expecting.look(self._node, epoch, self._base, step, 1)
         return self._item(self._node, epoch, step)
 
     def flush(self) -> Laps:

@@ -17,6 +17,7 @@ from headrace.core.sizes import nbytes_of
 from headrace.core.source import Indices
 from headrace.core.subset import Subset
 from headrace.nodes.batched import Batched
+from headrace.nodes.cached import Cached
 from headrace.nodes.joined import Concat, Mix, Zip
 from headrace.nodes.kept import Kept
 from headrace.nodes.leaf import Leaf
@@ -48,6 +49,8 @@ def runs_of(node: Node, most: int = PIECE) -> Runs:
     """
     if isinstance(node, Leaf):
         return _of_leaf(node, most)
+    if isinstance(node, Cached):
+        return runs_of(node.leaf, most)
     if isinstance(node, Concat):
         return _joined([runs_of(part, most) for part in node.inputs])
     if isinstance(node, Zip):
@@ -63,8 +66,8 @@ def runs_of(node: Node, most: int = PIECE) -> Runs:
     raise _refusal(node)
 
 
-def blocks_of(leaf: Leaf) -> Runs | None:
-    """Return the blocks that a source says it has; None where it does not.
+def blocks_of(leaf: Leaf, empty: bool = False) -> Runs | None:
+    """Return the blocks that a source says it has, with those that are empty or without; None where it says nothing.
 
     Raises:
         ArgumentError: What it says cannot be.
@@ -75,12 +78,17 @@ def blocks_of(leaf: Leaf) -> Runs | None:
         return None
     try:
         starts, nbytes = said
-        return Runs.of(starts, nbytes, leaf.length)
+        return Runs.of(starts, nbytes, leaf.length, empty)
     except (TypeError, ValueError) as error:
         raise ArgumentError(
             f"{leaf.words()}: blocks() must return two arrays of whole numbers, where each block begins and how many "
             f"bytes it has: {error}"
         ) from error
+
+
+def is_there(node: Node) -> bool:
+    """Say whether all that a chain reads is there already: no cache below is made on first use."""
+    return not (isinstance(node, Cached) and not node.known) and all(map(is_there, node.inputs))
 
 
 def _of_leaf(leaf: Leaf, most: int) -> Runs:
