@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         CodeChangedWarning,
         ColumnError,
         DamageError,
+        DeniedError,
         DryRunError,
         EndlessError,
         ExistsError,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         SchemaError,
         StateError,
         StoreError,
+        UnreachableError,
         WorkerError,
     )
     from headrace.core.failures import SKIP, Failure, Retry
@@ -59,6 +61,7 @@ __all__ = [
     "Curriculum",
     "DamageError",
     "Dataset",
+    "DeniedError",
     "DryRunError",
     "EndlessError",
     "ExistsError",
@@ -88,6 +91,7 @@ __all__ = [
     "StoreError",
     "Stream",
     "Threads",
+    "UnreachableError",
     "WorkerError",
     "chain",
     "concat",

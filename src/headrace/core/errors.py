@@ -17,7 +17,9 @@ code which knows nothing of Headrace still catches what it expects::
     ├── StoreError (OSError)             a store cannot be read or written
     │   ├── NotFoundError (LookupError)  no such dataset or version
     │   ├── ExistsError                  the version is there already
-    │   └── DamageError                  what lies there is not what was written
+    │   ├── DamageError                  what lies there is not what was written
+    │   ├── DeniedError                  the place is there, and these credentials may not use it
+    │   └── UnreachableError             the place gave no answer, or none that can be used, until a deadline
     └── MissingExtraError (ImportError)  an optional dependency is not installed
 
     HeadraceWarning (UserWarning)
@@ -106,6 +108,14 @@ class ExistsError(StoreError):
 
 class DamageError(StoreError):
     """What lies in the store is not what was written."""
+
+
+class DeniedError(StoreError):
+    """The place is there, and these credentials may not do what was asked."""
+
+
+class UnreachableError(StoreError):
+    """The place was asked again and again until a deadline, and gave no answer that can be used."""
 
 
 class MissingExtraError(HeadraceError, ImportError):
