@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, overload
@@ -693,6 +694,14 @@ class Dataset:
         copy: bool = True,
         on_error: OnError = "raise",
         max_errors: int | float = 100,
+        *,
+        start_offset: int = 0,
+        shuffle: bool = False,
+        skip_shuffle_at_epoch_end: bool = False,
+        shuffle_seed: int | None = None,
+        shard_rank: int = 0,
+        num_shards: int = 1,
+        drop_shard_remainder: bool = False,
     ) -> Stream:
         """Cross over to the sequential layer: the records, or batches, in order, with a state to resume from.
 
@@ -715,6 +724,17 @@ class Dataset:
                 have given, or ``SKIP``. It is given what the step was given: of a read that failed, the record's
                 number.
             max_errors: How many different records may fail, or which fraction of an epoch's, before it is an error.
+            start_offset: How many items of this reader lie behind already, counted in its own order from the front of
+                epoch 0; as many epochs as ``epochs`` says follow, of which the first one lacks its front. It costs
+                nothing, whatever it is.
+            shuffle: Whether each reader draws an order of its share, anew for each epoch: ``shard``, then ``shuffle``.
+                With these as methods the other way round, readers exchange records from epoch to epoch.
+            skip_shuffle_at_epoch_end: Whether all epochs have the order of the first.
+            shuffle_seed: What is drawn from; None draws a seed, too, which the stream's repr tells.
+            shard_rank: Which of the readers this is: it gets every ``num_shards``-th record, from this one on.
+            num_shards: How many readers there are.
+            drop_shard_remainder: Whether records that ``num_shards`` does not divide are left out, so that all readers
+                have as many.
 
         >>> batches = Dataset(range(8)).map(lambda x: 10 // (x - 3)).batch(4)
         >>> stream = batches.stream(on_error="skip")
@@ -731,7 +751,24 @@ class Dataset:
             epochs = whole(epochs, "epochs", 0)
         who, bounds = as_workers(workers, prefetch)
         policy, budget = check_on_error(on_error), check_budget(max_errors)
-        return Stream._of(Crossing(self._node, epochs, who, bounds, bool(copy), policy, budget))
+        offset = whole(start_offset, "start_offset", 0)
+        dealt = self._dealt(shard_rank, num_shards, bool(drop_shard_remainder))
+        seed = secrets.randbits(32) if shuffle_seed is None else check_seed(shuffle_seed)
+        node = (dealt.shuffle(seed, reshuffle=not skip_shuffle_at_epoch_end) if shuffle else dealt)._node
+        return Stream._of(Crossing(node, epochs, who, bounds, bool(copy), policy, budget, offset=offset))
+
+    def _dealt(self, rank: int, count: int, drop: bool) -> Dataset:
+        rank, count = whole(rank, "shard_rank", 0), whole(count, "num_shards", 1)
+        if rank >= count:
+            raise ArgumentError(f"shard_rank must be in range({count}), got {rank}")
+        if count == 1:
+            return self
+        dealt = self.shard(rank, count, "drop" if drop else "uneven")
+        if drop and costs_nothing(dealt._node) and self and not dealt:
+            raise ArgumentError(
+                f"num_shards={count} readers, but there are {len(self)} records: nothing is left to read"
+            )
+        return dealt
 
     def to_torch(self) -> Any:
         """Return a map-style ``torch.utils.data.Dataset`` of the records, for a DataLoader of your own.

@@ -63,6 +63,8 @@ class Crossing:
         on_error: What becomes of records that fail.
         max_errors: How many different records may fail, or which fraction of an epoch's.
         lane: Which steps are read: ``(index, count)`` for every count-th of all epochs' steps, from index on.
+        offset: How many steps lie behind: whole epochs of them, and the front of the first one that is read. It is a
+            place to begin at, and no part of the identity of the flow.
         ledger: What the latest iteration has measured, and which records failed in it.
     """
 
@@ -74,10 +76,11 @@ class Crossing:
     on_error: OnError = "raise"
     max_errors: int | float = 100
     lane: tuple[int, int] = (0, 1)
+    offset: int = 0
     ledger: Ledger = field(default_factory=Ledger)
 
     def start(self, state: State | None = None, epoch: int = 0) -> Cursor:
-        return _CrossingCursor(self, first_epoch(epoch, self.epochs), state)
+        return _CrossingCursor(self, epoch, state)
 
     def length(self) -> int | None:
         if self.epochs is None or self.node.length is None:
@@ -85,7 +88,14 @@ class Crossing:
         if leaves_out(self.on_error) and not self.node.batched:  # batches become shorter, and as a rule not fewer
             return None
         index, count = self.lane
-        return len(range(index, self.epochs * self.node.length, count))
+        _, skipped = self.begin
+        return len(range(index, max(0, self.epochs * self.node.length - skipped), count))
+
+    @cached_property
+    def begin(self) -> tuple[int, int]:
+        """The epoch in which the offset lies, and how many of its steps lie behind."""
+        length = self.node.length if self.offset else 0
+        return divmod(self.offset, length) if length else (0, self.offset if length is None else 0)
 
     def order(self) -> tuple[str, ...]:
         return self._lines
@@ -110,6 +120,7 @@ class Crossing:
     def words(self) -> str:
         """Return the chain as text."""
         given = [] if self.epochs == 1 else [f"epochs={self.epochs}"]
+        given += [f"start_offset={self.offset}"] if self.offset else []
         given += [f"workers={self.workers.words()}"] if self.workers.size else []
         return f"{chain(self.node)} -> stream({', '.join(given)})"
 
@@ -152,10 +163,11 @@ def first_epoch(epoch: int, epochs: int | None) -> int:
 class _CrossingCursor:
     """A place in a node's epochs."""
 
-    def __init__(self, flow: Crossing, first_epoch: int, state: State | None) -> None:
+    def __init__(self, flow: Crossing, round: int, state: State | None) -> None:
         self._flow = flow
-        self._first = first_epoch
-        self._end = None if flow.epochs is None else first_epoch + flow.epochs
+        behind, self._skipped = flow.begin
+        self._first = first_epoch(round, flow.epochs) + behind
+        self._end = None if flow.epochs is None else self._first + flow.epochs
         self._ahead: deque[Any] = deque()  # items that came with the one handed out last
         self._running: Running | Straight | None = None
         self._batched = flow.node.batched
@@ -166,9 +178,11 @@ class _CrossingCursor:
         self._error: BaseException | None = None  # of the step behind those ahead
         self._barren = 0  # steps in a row that were left out
         self._closed = False
-        self._enter(first_epoch, 0, 0)
+        if round:  # only the first one begins behind the front
+            self._skipped = 0
+        self._enter(self._first, 0, self._skipped + flow.lane[0] if self._skipped else 0)
         if state is None:
-            if not first_epoch:  # rounds of a repeat are one iteration
+            if not round:  # rounds of a repeat are one iteration
                 flow.ledger.begin()
         else:
             self._load(state)
@@ -341,7 +355,7 @@ class _CrossingCursor:
         while self._end is None or epoch < self._end:
             steps = node.length
             if stride > 1 and first:
-                step = (flow.lane[0] - (epoch - self._first) * (steps or 0)) % stride
+                step = (flow.lane[0] + self._skipped - (epoch - self._first) * (steps or 0)) % stride
             half, warm = (0, ()) if steps is None else (steps // 2, self._warming(epoch, steps))
             while steps is None or step < steps:
                 count = self._block
