@@ -29,6 +29,7 @@ from headrace.core.records import concat as concat_records
 from headrace.core.schema import Schema
 from headrace.core.seeds import check as check_seed
 from headrace.core.shuffle import Shuffle
+from headrace.core.shuffle_report import ShuffleReport
 from headrace.core.source import Indices
 from headrace.core.tree import Explanation
 from headrace.dryrun.result import DryRun
@@ -50,6 +51,7 @@ from headrace.nodes.node import Context, Node
 from headrace.nodes.ordered import Ordered
 from headrace.nodes.sharded import Remainder, Sharded
 from headrace.nodes.show import chain, costs_nothing, known_length
+from headrace.nodes.shuffle_study import study
 from headrace.nodes.storage import is_there
 from headrace.parts import Parts
 from headrace.stream import Stream
@@ -343,6 +345,34 @@ class Dataset:
         given = check_seed(seed), bytes_of(memory, "memory"), whole(lanes, "lanes", 1), bool(reshuffle)
         shuffled = BlockShuffled.of(self._node, *given)
         return Dataset._of(_settled(shuffled) if is_there(self._node) else shuffled)
+
+    def shuffle_report(
+        self, count: int | None = None, batch: int | None = None, memory: int | str = "2 GB", epoch: int = 0
+    ) -> ShuffleReport:
+        """Return what the order of records fetches, and how random it is; nothing is read.
+
+        Beside it stands what a true shuffle would fetch through a cache of the same memory. Three measures, from a
+        sample of positions, are 0 for storage order and 1 for a true shuffle: see :class:`.shuffle_quality.Quality`.
+
+        Args:
+            count: How many readers share the records; None for those of ``shard``, else one.
+            batch: Records in a batch; None for those of ``batch``, else 32.
+            memory: What each reader's cache holds; after :meth:`block_shuffle` it is known.
+            epoch: Whose order.
+
+        >>> ds = Dataset(np.zeros((80_000, 250), np.float32)).block_shuffle(memory="20 MB", seed=0)
+        >>> print(ds.shuffle_report(count=2))
+        block_shuffle(memory='20 MB', seed=0): 2 readers, each with 10 MB, batches of 32
+        80,000 records in ... blocks of ... kB (80 MB), the largest ... kB.
+        8 lanes in turns, ... windows of up to ... records (... MB).
+        ...
+
+        Raises:
+            EndlessError: There is no end.
+        """
+        readers = None if count is None else whole(count, "count", 1)
+        size = None if batch is None else whole(batch, "batch", 1)
+        return study(self._node, readers, size, bytes_of(memory, "memory"), _epoch(epoch))
 
     def shard(self, index: int, count: int, remainder: Remainder = "uneven") -> Dataset:
         """Return one reader's share: every ``count``-th record from ``index`` on.
