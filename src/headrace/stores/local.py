@@ -29,8 +29,10 @@ from pathlib import Path
 from headrace.core.errors import ArgumentError, DamageError, ExistsError, StoreError
 from headrace.stores import names
 from headrace.stores.backends.disk import Files
+from headrace.stores.building.stages import About, claim, is_kept, leave
 from headrace.stores.catalog import Catalog
 from headrace.stores.disk import appear, is_held, let_go, make_folders, speaking, sync_folder, take_lock, write_synced
+from headrace.stores.leases.local import LocalTurns
 from headrace.stores.manifest import Manifest, Part
 from headrace.stores.ondisk import OnDisk
 
@@ -58,27 +60,42 @@ class Folder:
         """The parts."""
         return OnDisk(self.root / "objects")
 
+    @property
+    def part_bytes(self) -> None:
+        """None: one part, which is read fastest."""
+
+    @property
+    def turns(self) -> LocalTurns:
+        """Who builds a missing version."""
+        return LocalTurns(self.root)
+
     @contextmanager
-    def staging(self) -> Iterator[Path]:
+    def staging(self, about: About | None = None) -> Iterator[Path]:
         """Give a folder of one's own to prepare parts in, after clearing away those of writers that died.
 
-        It is gone when the block is left, however it is left.
+        It is gone when the block is left; after an error it stays if there is something to go on with.
+
+        Args:
+            about: What is written, for who can go on with what a dead writer of the same has left.
 
         Raises:
             StoreError: Nothing can be written here.
         """
-        stage = self.root / "tmp" / uuid.uuid4().hex
         with speaking(self.root):
             make_folders(*(self.root / folder for folder in ("tmp", "objects", "datasets")))
             with self._locked():
                 self._clear()
-                stage.mkdir()
-                lock = take_lock(stage / "lock")
+                stage, lock = claim(self.root / "tmp", about)
+        error: BaseException | None = None
         try:
             yield stage
+        except BaseException as raised:
+            error = raised
+            raise
         finally:
-            shutil.rmtree(stage, ignore_errors=True)
+            leave(stage, error)
             let_go(lock)
+            del error  # it holds this frame
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -89,13 +106,24 @@ class Folder:
             let_go(lock)
 
     def _clear(self) -> None:
-        """Take away what writers left that died; under the store's lock, under which writers make their own."""
+        """Take away what writers left that died; under the store's lock, under which writers make their own.
+
+        Stages that somebody may go on with stay for a while; the parts in them are those that no version needs.
+        """
         for stage in (self.root / "tmp").iterdir():
             if is_held(stage / "lock"):
                 continue
+            touched: list[str] = []
             with suppress(FileNotFoundError, NotADirectoryError, PermissionError, ValueError):  # it touched no part
-                self._drop(json.loads((stage / _TOUCHED).read_bytes()), stage)
-            shutil.rmtree(stage, ignore_errors=True)
+                touched = json.loads((stage / _TOUCHED).read_bytes())
+                self._drop(touched, stage)
+            if not is_kept(stage):
+                shutil.rmtree(stage, ignore_errors=True)
+                continue
+            for digest in touched:
+                with suppress(FileNotFoundError):
+                    os.rename(stage / f"{digest}.gone", stage / digest)
+            (stage / _TOUCHED).unlink(missing_ok=True)
 
     def publish(self, stage: Path, draft: Manifest, taking: bool = False) -> Manifest:
         """Make a version appear, in one step.
