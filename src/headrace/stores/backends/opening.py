@@ -16,6 +16,7 @@ from headrace.stores.backends.disk import Files
 from headrace.stores.backends.memory import Memory
 from headrace.stores.backends.objects import Objects
 from headrace.stores.backends.protocol import Backend
+from headrace.stores.backends.redis import Redis
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _OURS = ("file", "memory", "redis", "rediss", *CLOUDS)
@@ -61,6 +62,8 @@ def open_backend(
         return Memory(address.partition("://")[2], None if limit is None else bytes_of(limit, "limit"))
     if scheme in CLOUDS:
         return Objects(address, endpoint, settings)
+    if scheme in ("redis", "rediss"):
+        return Redis(address, settings, ttl)
     raise ArgumentError(_unknown(scheme))
 
 
