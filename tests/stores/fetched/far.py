@@ -40,4 +40,5 @@ def numbered(root: Path, parts: int, rows: int = 1000) -> tuple[Files, Manifest]
     """Return a place with parts that are alike in size: the first record's number is ``rows`` times the part's."""
     backend = Files(root / "far")
     blocks = [wrap(Batch({"x": np.arange(rows) + rows * at, "y": np.full(rows, at, "u1")})) for at in range(parts)]
-    return backend, sent(backend, root / "stage", blocks, part_bytes=1)
+    each = [sent(backend, root / "stage", [block]) for block in blocks]
+    return backend, replace(each[0], parts=tuple(part for one in each for part in one.parts))

@@ -22,11 +22,14 @@ class Ahead:
 
     Args:
         bring: Fetches a part; returns False if there is no room for it now.
+        release: Told which parts were brought, and are not expected any more, though nobody has asked for them.
     """
 
-    def __init__(self, bring: Callable[[Part, Need], bool]) -> None:
+    def __init__(self, bring: Callable[[Part, Need], bool], release: Callable[[Part], object]) -> None:
         self.stopped = False  # set by whoever no longer needs it; a plain flag, for it may be set while a lock is held
         self._bring = bring
+        self._release = release
+        self._brought: dict[str, Part] = {}
         self._lock = threading.Lock()
         self._queue: deque[Part] = deque()
         self._ranks: dict[str, int] = {}
@@ -38,12 +41,15 @@ class Ahead:
         with self._lock:
             self._ranks = {part.digest: rank for rank, part in enumerate(unique)}
             self._queue = deque(unique)
+            for digest in self._brought.keys() - self._ranks:
+                self._release(self._brought.pop(digest))
             self._start()
 
     def use(self, part: Part) -> Need:
         """Take note that a part is asked for; return what it may take room from."""
         with self._lock:
             self._ranks.pop(part.digest, None)
+            self._brought.pop(part.digest, None)
             if self._ranks:
                 self._start()
             return Need(dict(self._ranks))
@@ -68,9 +74,11 @@ class Ahead:
                     self._running -= 1
                     return
                 need = Need(dict(self._ranks), self._ranks[part.digest])
-            if self._brought(part, need):
+            if self._has_brought(part, need):
                 pause, tried_until = _PAUSES[0], time.monotonic() + _PATIENCE
                 with self._lock:
+                    if part.digest in self._ranks:
+                        self._brought[part.digest] = part
                     self._start()
                 continue
             with self._lock:
@@ -91,7 +99,7 @@ class Ahead:
                 return part
         return None
 
-    def _brought(self, part: Part, need: Need) -> bool:
+    def _has_brought(self, part: Part, need: Need) -> bool:
         try:
             return self._bring(part, need)
         except (HeadraceError, Stopped):  # told by who opens it

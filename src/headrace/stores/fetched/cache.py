@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -56,9 +57,12 @@ class Cache:
                 return None
         except FileNotFoundError:
             return None
-        with suppress(OSError):  # of another user, whose times are not ours to set
-            os.utime(folder)
+        self.mark(part, 0.0)
         return Buffers(str(folder), files)
+
+    def mark(self, part: Part, keep: float) -> None:
+        """Note that a part is used, or that it is to be kept for some seconds because it will be."""
+        _mark(self.room.parts / part.digest, keep)
 
     def _is_foreign(self, folder: Path, part: Part) -> bool:
         return part.digest not in self._trusted and os.stat(folder).st_uid not in (0, os.geteuid())
@@ -100,8 +104,9 @@ class Cache:
         finally:
             shutil.rmtree(place, ignore_errors=True)
 
-    def adopt(self, part: Part, place: Path) -> Buffers:
+    def adopt(self, part: Part, place: Path, keep: float) -> Buffers:
         """Let a part that was fetched into a folder appear, and return it; nobody can have taken it away."""
+        _mark(place, keep)
         files: dict[str, Buffer] = {}
         for name, sum in part.files.items():
             found = mapped(place / name, sum.bytes)
@@ -150,6 +155,12 @@ class Cache:
             return sorted(os.listdir(self.room.parts))
         except FileNotFoundError:
             return []
+
+
+def _mark(folder: Path, keep: float) -> None:
+    at = time.time() + keep
+    with suppress(OSError):  # of another user, whose times are not ours to set
+        os.utime(folder, (at, at))
 
 
 def _sum_of(path: Path) -> FileSum:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,11 +16,12 @@ from headrace.stores.fetched.buffers import Buffers, Busy
 from headrace.stores.fetched.cache import Cache
 from headrace.stores.fetched.crew import Crew
 from headrace.stores.fetched.memory import Memory
-from headrace.stores.fetched.room import NOW, Need, NoRoom
+from headrace.stores.fetched.room import KEPT, NOW, Need, NoRoom
 from headrace.stores.manifest import Part
 from headrace.stores.transfer.download import download, load
 
 _PATIENCE = 30.0  # seconds in which another process's fetching of a part does not get on at all
+_BRIEFLY = 2.0  # seconds to wait for others to finish with room that they have reserved
 _THREADS = 8  # connections at once, for what is waited for and again for what is fetched ahead
 
 
@@ -116,6 +116,8 @@ class Engine:
                     with self.cache.claiming(part) as ours:
                         if ours:  # or else somebody is fetching it already
                             self._fetch(self.cache, part, need, self.ahead)
+                else:
+                    self.cache.mark(part, KEPT)
                 return True
             except (NoRoom, Busy):
                 return False
@@ -125,13 +127,18 @@ class Engine:
                 pass  # told when the part is opened
         return self.memory.get(part, self._load_ahead, need) is not None
 
+    def release(self, part: Part) -> None:
+        """Take note that a part that was brought is not expected any more."""
+        if self.cache is not None:
+            self.cache.mark(part, 0.0)
+
     def _cached(self, cache: Cache, part: Part, need: Need) -> Buffers:
         """Find a part in the folder, wait for who is fetching it, or fetch it."""
+        began = since = time.monotonic()
         seen: object = None
-        since = time.monotonic()
         waited = False
         for pause in locks.pauses():
-            with suppress(Busy):
+            try:
                 found = self._find(cache, part)
                 if found is not None:
                     self._count(**{"waits" if waited else "hits": 1})
@@ -139,6 +146,11 @@ class Engine:
                 with cache.claiming(part) as ours:
                     if ours:
                         return self._fetch(cache, part, need, self._now)
+            except Busy:
+                pass
+            except NoRoom as problem:
+                if not problem.passing or time.monotonic() - began > _BRIEFLY:
+                    raise
             waited = True
             now = cache.progress(part)
             if now != seen:
@@ -162,7 +174,7 @@ class Engine:
             self._count(evicted=len(gone))
             download(self.backend, part, place, pool)
             self._count(fetched=1, bytes=part.size)
-            return cache.adopt(part, place)
+            return cache.adopt(part, place, KEPT if need.rank >= 0 else 0.0)
 
     def _load(self, part: Part) -> Buffers:
         return self._loaded(part, self._now)

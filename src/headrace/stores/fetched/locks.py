@@ -89,8 +89,10 @@ def _locked(path: Path, opening: Callable[[Path], int]) -> int | None:
 def _open(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except PermissionError:  # another user's
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except PermissionError as error:  # another user's
+        with suppress(FileNotFoundError):
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        raise error
 
 
 def _is_at(lock: int, path: Path) -> bool:

@@ -14,6 +14,9 @@ from headrace.stores.manifest import Part
 class Memory:
     """Parts of one process.
 
+    Nobody says when he has done with a part in memory. So what is fetched ahead takes half of the room at most, and
+    what was asked for last has the other half.
+
     Args:
         limit: The most bytes of them; the one that is asked for is held in any case.
     """
@@ -56,15 +59,18 @@ class Memory:
             return part.digest in self._parts
 
     def _make_room(self, size: int, need: Need) -> bool:
-        excess = size + self._coming + sum(size for size, _ in self._parts.values()) - self.limit
-        old = [name for name in self._parts if name not in need.expected]
-        later = [name for name in self._parts if need.expected.get(name, -1) > need.rank]
+        sizes = {name: size for name, (size, _) in self._parts.items()}
+        excess = size + self._coming + sum(sizes.values()) - self.limit
+        if need.rank >= 0:
+            ahead = sum(size for name, size in sizes.items() if need.expected.get(name, need.rank) < need.rank)
+            if 2 * (size + self._coming + ahead) > self.limit:
+                return False
+        old = [name for name in sizes if name not in need.expected]
+        later = [name for name in sizes if need.expected.get(name, -1) > need.rank]
         names = old + sorted(later, key=need.expected.__getitem__, reverse=True)
-        possible = sum(self._parts[name][0] for name in names)
-        if possible < excess and need.rank >= 0:
-            return False
         for name in names:
             if excess <= 0:
                 break
-            excess -= self._parts.pop(name)[0]
-        return True
+            del self._parts[name]
+            excess -= sizes[name]
+        return need.rank < 0 or excess <= 0

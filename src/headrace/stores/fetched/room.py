@@ -4,7 +4,8 @@ The folder looks like this. What is there at any moment can be told by every pro
 that one that is killed leaves nothing that counts for ever::
 
     parts/<digest>/<file>   whole parts; one that is mapped has a shared lock on the files, and the time of the folder
-                            says when it was last opened
+                            says when it was last opened, or, if it lies ahead: until when nobody else's fetching
+                            ahead may push out a part that was fetched ahead, unless it is opened before
     tmp/<digest>.<bytes>/   a part that is being fetched: the bytes are reserved as long as its lock is held
     tmp/<digest>.gone.*/    a part that is being taken away
     locks/<digest>          held by the process that fetches the part
@@ -13,8 +14,10 @@ that one that is killed leaves nothing that counts for ever::
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -24,11 +27,23 @@ from pathlib import Path
 from headrace.core.amounts import text_of
 from headrace.stores.fetched import locks
 
+KEPT = 120.0
+"""Seconds for which a part that was fetched ahead is kept from others that are fetched ahead."""
+
 _PATIENCE = 20.0  # seconds for the lock of the folder, which is held for as long as it takes to delete some parts
 
 
 class NoRoom(Exception):
-    """The cache cannot take a part; the text says why, and what to do."""
+    """The cache cannot take a part; the text says why, and what to do.
+
+    Args:
+        said: The text.
+        passing: Whether that is likely to change soon: others are fetching, and what they fetch may go again.
+    """
+
+    def __init__(self, said: str, passing: bool = False) -> None:
+        super().__init__(said)
+        self.passing = passing
 
 
 @dataclass(frozen=True)
@@ -128,7 +143,8 @@ class Room:
             wanted = "the disk" if self.limit is None else f"cache_bytes={self.limit} or the disk"
             raise NoRoom(
                 f"{wanted} has no room for a part of {text_of(size)}: {text_of(sum(there.values()) + coming)} are in "
-                "use by readers or wanted sooner; allow more, or read fewer parts at once"
+                "use by readers or wanted sooner; allow more, or read fewer parts at once",
+                passing=coming > 0,
             )
         for name in candidates:
             if excess <= 0:
@@ -137,12 +153,14 @@ class Room:
                 excess -= there[name]
                 gone.append(name)
         if excess > 0:
-            raise NoRoom("parts that could have gone came into use at this moment")
+            raise NoRoom("parts that could have gone came into use at this moment", passing=True)
         return gone
 
     def _by_use(self, there: Mapping[str, int], need: Need) -> list[str]:
         """Return what may go, in this order: least recently used first, then what is expected, the latest first."""
-        old = sorted((name for name in there if name not in need.expected), key=self._used)
+        used = {name: self._used(name) for name in there if name not in need.expected}
+        kept = time.time_ns() if need.rank >= 0 else math.inf
+        old = sorted((name for name, at in used.items() if at <= kept), key=used.__getitem__)
         later = [name for name in there if need.expected.get(name, -1) > need.rank]
         return old + sorted(later, key=need.expected.__getitem__, reverse=True)
 

@@ -58,7 +58,7 @@ class Fetched:
             cache = None if self.folder is None else Cache(self.folder, self.limit)
             memory = Memory(_MEMORY if self.folder is not None or self.limit is None else self.limit)
             engine = Engine(self.backend, cache, memory, self.verify)
-            ahead = Ahead(engine.bring)
+            ahead = Ahead(engine.bring, engine.release)
             if self._live.setdefault(os.getpid(), (engine, ahead))[0] is engine:
                 weakref.finalize(self, _stop, engine, ahead).atexit = False
         return self._live[os.getpid()]
