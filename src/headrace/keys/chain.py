@@ -96,7 +96,10 @@ class _Chain:
             reached.setting("names", node.names, (words,))
         if isinstance(source, Listed):
             records = source.records
-            reached.content("records", records, (words,), f"{type(records).__name__} of {len(records)}")
+            if type(records) in (list, tuple):
+                reached.content("records", records, (words,), f"{words} of {len(records)}")
+            else:
+                reached.add(records, (words,))
         elif isinstance(source, Counting):
             reached.setting("numbers", source.numbers, (words,))
         else:

@@ -7,6 +7,7 @@ from difflib import SequenceMatcher
 
 from headrace.keys.key import Field, Key, Part
 
+_LIBRARIES = "libraries"
 _MOST_LINES = 3
 _DIGITS = 8  # of a statement
 
@@ -22,12 +23,13 @@ def explain(old: Key, new: Key) -> list[str]:
     """
     lines: dict[str, None] = {}
     for before, after in _paired(old.fields, new.fields):
-        if before is None and after is not None:
+        if before is None and after is not None and after.kind != _LIBRARIES:
             lines[f"a {_word(after)} was added: {after.name}"] = None
-        elif after is None and before is not None:
+        elif after is None and before is not None and before.kind != _LIBRARIES:
             lines[f"a {_word(before)} was removed: {before.name}"] = None
-        elif before is not None and after is not None and before.digest != after.digest:
-            lines.update(dict.fromkeys(_changes(before, after)))
+        else:
+            before, after = before or Field(_LIBRARIES, "", ()), after or Field(_LIBRARIES, "", ())
+            lines.update(dict.fromkeys(_changes(before, after) if before.digest != after.digest else ()))
     found = [line for line in lines if line]
     return found or ([] if old == new else ["the steps are put together in another way"])
 
@@ -54,8 +56,6 @@ def _contents(key: Key) -> tuple[set[str], set[tuple[str, str, str, str]]]:
 
 
 def _word(field: Field) -> str:
-    if field.kind == "libraries":
-        return "list"
     return "source" if any(part.kind in ("column", "content") for part in field.parts) else "step"
 
 
@@ -124,9 +124,11 @@ def _by_name(parts: Iterable[Part]) -> dict[tuple[str, str, str], Part]:
 def _of_part(
     old: Field, new: Field, before: Part | None, after: Part, all_before: dict[tuple[str, str, str], Part]
 ) -> Iterator[str]:
-    where = f"{new.name}: "
+    where = f"{new.name}: " if old.name == new.name else f"{old.name}, now {new.name}: "
     if after.kind == "code" and before is not None:
         yield where + _code(before, after)
+    elif after.kind == "value" and after.name == "itself" and old.name != new.name:
+        yield f"{old.name} became {new.name}"
     elif after.kind == "value":
         known = any(part.of == after.of for part in all_before.values())
         if before is not None or known:
@@ -134,7 +136,11 @@ def _of_part(
     elif after.kind == "setting":
         yield _setting(old, new, before, after)
     elif after.kind == "library":
-        yield f"{after.name} {'was not asked for' if before is None else before.shown} -> {after.shown}"
+        yield (
+            f"{after.name} {after.shown} counts now"
+            if before is None
+            else f"{after.name} {before.shown} -> {after.shown}"
+        )
     elif after.kind in ("column", "content"):
         yield _column(new, before, after)
     elif after.kind == "names" and before is not None:
@@ -184,7 +190,7 @@ def _gone(new: Field, part: Part) -> str:
     if part.kind == "column":
         return f"source: column {part.name!r} is gone"
     if part.kind == "library":
-        return f"{part.name} {part.shown} is not asked for any more"
+        return f"{part.name} {part.shown} does not count any more"
     return f"{new.name}: {'the value of ' if part.kind == 'value' else ''}{part.name} does not count any more"
 
 

@@ -65,6 +65,7 @@ def names_of(code: CodeType) -> Names:
     inside: dict[str, set[Attributes]] = {}
     imports: set[Import] = set()
     for part in _nested(code):
+        cells = {*part.co_cellvars, *part.co_freevars}
         steps = [step for step in dis.get_instructions(part) if step.opname not in _BETWEEN]
         for place, step in enumerate(steps):
             if step.opname in _FROM_OUTSIDE:
@@ -73,6 +74,8 @@ def names_of(code: CodeType) -> Names:
                 imports.update(_imported(steps, place))
             elif "LOAD_" in step.opname and step.opname not in _NO_NAMES:
                 *others, last = step.argval if isinstance(step.argval, tuple) else (step.argval,)
+                if last in cells and not step.opname.endswith("DEREF"):
+                    continue  # handed on to a function inside, which is looked at itself
                 inside.setdefault(str(last), set()).add(_attributes(steps, place + 1))
                 for other in others if step.opname.startswith("LOAD_") else ():
                     inside.setdefault(str(other), set()).add(())  # of two names at once, attributes are the last's

@@ -52,8 +52,11 @@ def is_users_function(function: FunctionType) -> bool:
 
 
 def is_users_class(kind: type) -> bool:
-    """Say whether a class is of the user's own project."""
-    return _is_users_name(kind.__module__)
+    """Say whether a class is of the user's own project, or made for it by ``make_dataclass``, ``Enum`` and the like."""
+    if _is_users_name(kind.__module__):
+        return True
+    is_made = any(word in vars(kind) for word in ("__dataclass_fields__", "_fields", "_member_map_"))
+    return is_made and getattr(sys.modules.get(kind.__module__), kind.__name__, None) is not kind
 
 
 def _is_users_name(name: str) -> bool:

@@ -314,10 +314,11 @@ def _members(kind: type) -> Iterator[tuple[str, Any]]:
         elif not _is_pythons(name, value, kind):
             yield name, value
     hints = vars(kind).get("__annotations__", {})  # of which dataclasses and their like make fields
-    yield (
-        "annotations",
-        [(name, name_of(hint) if isinstance(hint, type) else str(hint)) for name, hint in hints.items()],
-    )
+    if hints:
+        yield (
+            "annotations",
+            [(name, name_of(one) if isinstance(one, type) else str(one)) for name, one in hints.items()],
+        )
 
 
 def _is_generated(function: types.FunctionType, kind: type) -> bool:

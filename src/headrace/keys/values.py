@@ -126,9 +126,9 @@ class Values:
             pieces += [self._encode(name, route), self._encode(one, _at(route, f"[{name!r:.40}]"))]
         return pieces
 
-    def _set(self, value: Iterable[Any], route: Route) -> list[bytes]:
+    def _set(self, value: set[Any] | frozenset[Any], route: Route) -> list[bytes]:
         ordered = sorted(value, key=lambda one: (name_of(one), str(one) if type(one) in _SIMPLE else ""))
-        return [b"<", *sorted(self._encode(one, route) for one in ordered)]
+        return [type(value).__name__.encode(), *sorted(self._encode(one, route) for one in ordered)]
 
     def _array(self, value: np.ndarray[Any, Any], route: Route) -> list[bytes]:
         if isinstance(value, np.ma.MaskedArray):
@@ -274,7 +274,10 @@ def plain_state(value: Any) -> dict[str, Any] | None:
 
 def _is_found(value: Any) -> bool:
     """Say whether something of a library is what lies there under its name, so that this tells all of it."""
-    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    try:
+        module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    except Exception:  # a class may do as it likes
+        return False
     if not isinstance(module, str) or not isinstance(name, str) or module not in sys.modules:
         return False
     found: Any = sys.modules[module]

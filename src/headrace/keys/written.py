@@ -16,6 +16,7 @@ from headrace.keys.key import digest_of
 
 _VERSIONS = 3  # of a file that is edited while we run: what was imported from an earlier one is found in that
 _LOCATED = 20_000  # functions
+_FLAGS = 0xFFFF  # those beyond are what a module asked of __future__
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def is_same(one: CodeType, other: CodeType) -> bool:
 
 
 def _shape(code: CodeType) -> tuple[Any, ...]:
-    counts = code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags
+    counts = code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags & _FLAGS
     names = code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars
     return counts, names, getattr(code, "co_exceptiontable", b"")
 
