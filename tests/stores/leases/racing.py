@@ -139,6 +139,22 @@ def stopped(race: Race) -> dict[str, object]:
     return race.outcome(ends=ends, content=bytes(opened(race.place)[1].get(VERSION)).decode())
 
 
+def brief(race: Race) -> dict[str, object]:
+    """4 builders that have many short turns, each alone."""
+
+    def work() -> None:
+        for _ in range(300):
+            with opened(race.place)[0].turn("digits", "1.0", lambda: False) as turn:
+                assert turn is not None
+                os.close(os.open(race.folder / "inside", os.O_CREAT | os.O_EXCL))
+                race.note("fences", turn.fence)
+                os.unlink(race.folder / "inside")
+
+    for _ in range(4):
+        race.fork(work)
+    return race.outcome(ends=race.ends())
+
+
 def orphan(race: Race) -> dict[str, object]:
     """A builder is killed and leaves a child that it forked, which lives on."""
 
@@ -158,10 +174,8 @@ def orphan(race: Race) -> dict[str, object]:
     return race.outcome(ends=ends, waited=waited)
 
 
+SCENARIOS = {act.__name__: act for act in (many, killed, stopped, brief, orphan)}
+
 if __name__ == "__main__":
     scenario, at, notes = sys.argv[1:]
-    print(
-        json.dumps(
-            {"many": many, "killed": killed, "stopped": stopped, "orphan": orphan}[scenario](Race(at, Path(notes)))
-        )
-    )
+    print(json.dumps(SCENARIOS[scenario](Race(at, Path(notes)))))

@@ -102,6 +102,8 @@ def test_whoever_may_not_write_can_wait_and_is_refused_when_it_would_build(open_
         over.set()
         with pytest.raises(StoreError, match=r"cannot write to .*store: no permission"):
             build_once(turns, "digits", "1", never, lambda turn: pytest.fail("built"))
+        with turns.turn("digits", "1", lambda: True) as turn:  # published and given back between two looks
+            assert turn is None
     finally:
         os.seteuid(0)
         over.set()

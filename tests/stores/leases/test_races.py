@@ -51,6 +51,12 @@ def test_whoever_was_stopped_for_longer_than_its_lease_publishes_nothing(tmp_pat
     assert int(found["fences"][0]) < int(found["fences"][1])
 
 
+def test_turns_that_follow_each_other_at_once_are_each_alone(tmp_path: Path) -> None:
+    fences = [int(fence) for fence in race("brief", f"local:{tmp_path / 'store'}", tmp_path)["fences"]]
+    assert len(fences) == 4 * 300
+    assert fences == sorted(set(fences))
+
+
 def test_a_child_of_a_dead_builder_holds_no_lock(tmp_path: Path) -> None:
     found = race("orphan", f"local:{tmp_path / 'store'}", tmp_path)
     assert found["ends"] == [-9, 0]

@@ -140,8 +140,9 @@ class LocalTurn:
         """
         if self._holder.pid != os.getpid():
             raise StoreError(f"the turn is that of {self._holder}: it publishes, not the processes that it starts")
-        if self._path.exists() and not _is_at(self._path, self._lock):
-            raise LostError(f"{self._path} was removed by hand while we built, and another builds now")
+        with speaking(self._path):
+            if os.path.exists(self._path) and not _is_at(self._path, self._lock):
+                raise LostError(f"{self._path} was removed by hand while we built, and another builds now")
 
     def leave(self) -> None:
         """Let the next one have a turn; in a forked child, leave everything to the parent."""
