@@ -1,8 +1,8 @@
 """Builders that race, are killed and are stopped: run as a program of its own, which forks them.
 
-``python racing.py SCENARIO PLACE FOLDER`` prints what came of it, as JSON. The place says where turns are given and the
-version is published: ``local:FOLDER``, ``files:FOLDER``, ``s3:...`` or ``redis:...``; the folder is for notes.
-Builders on back ends have clocks that are an hour off, in either direction.
+``python racing.py SCENARIO PLACE FOLDER`` prints what came of it, as JSON. The place, in JSON too, says where turns are
+given and the version is published: ``["local" or "remote", url, endpoint, options]``; the folder is for notes. Each
+builder has a clock of its own, of which some are an hour off, in either direction.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from headrace.stores.backends.disk import Files
+from headrace.stores.backends.opening import open_backend
 from headrace.stores.backends.protocol import Backend
 from headrace.stores.leases.local import LocalTurns
 from headrace.stores.leases.remote import RemoteTurns
@@ -28,11 +28,9 @@ VERSION = "datasets/digits/1.0.json"
 
 def opened(place: str) -> tuple[Turns, Backend]:
     """Return who gives turns at a place, and where the version appears."""
-    kind, _, address = place.partition(":")
-    if kind == "local":
-        return LocalTurns(Path(address)), Files(Path(address))
-    backend = Files(Path(address))
-    return RemoteTurns(backend, LEASE), backend
+    kind, url, endpoint, options = json.loads(place)
+    backend = open_backend(url, endpoint, options)
+    return LocalTurns(Path(url)) if kind == "local" else RemoteTurns(backend, LEASE), backend
 
 
 class Race:
@@ -110,7 +108,7 @@ class Race:
 
 def many(race: Race) -> dict[str, object]:
     """64 builders at once; on a back end fewer, of which the first builds for longer than a lease."""
-    count, work = (64, 0.3) if race.place.startswith("local:") else (8, 1.5 * LEASE)
+    count, work = (64, 0.3) if json.loads(race.place)[0] == "local" else (8, 1.5 * LEASE)
     for _ in range(count):
         race.fork(lambda: race.build(lambda: time.sleep(work)))
     return race.outcome(ends=race.ends())

@@ -10,12 +10,31 @@ from typing import Any
 
 import pytest
 
+from tests.servers.places import Place
+
 RACING = Path(__file__).with_name("racing.py")
 
 
-@pytest.fixture(params=["local", "files"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return f"{request.param}:{tmp_path / 'store'}"
+SERVERS = [pytest.param(name, marks=pytest.mark.servers) for name in ("s3", "redis")]
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> str:
+    return json.dumps(["local", str(tmp_path / "store"), None, None])
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> str:
+    return json.dumps(["remote", str(tmp_path / "store"), None, None])
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, local: str, files: str) -> str:
+    """A folder with locks, one with leases, or a server."""
+    if request.param in ("local", "files"):
+        return {"local": local, "files": files}[request.param]
+    server: Place = request.getfixturevalue(request.param)
+    return json.dumps(["remote", server.fresh(), server.endpoint, dict(server.options)])
 
 
 def race(scenario: str, place: str, notes: Path) -> dict[str, Any]:
@@ -28,12 +47,14 @@ def race(scenario: str, place: str, notes: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.parametrize("place", ["local", "files", *SERVERS], indirect=True)
 def test_of_many_builders_one_builds(place: str, tmp_path: Path) -> None:
     found = race("many", place, tmp_path)
     assert len(found["builders"]) == len(found["built"]) == len(found["published"]) == 1
     assert any(f"process_{found['built'][0]}_on" in text for text in found["told"])
 
 
+@pytest.mark.parametrize("place", ["local", "files", *SERVERS], indirect=True)
 def test_when_the_builder_is_killed_one_other_takes_over(place: str, tmp_path: Path) -> None:
     found = race("killed", place, tmp_path)
     assert found["ends"] == [-9, *[0] * 7]
@@ -42,8 +63,9 @@ def test_when_the_builder_is_killed_one_other_takes_over(place: str, tmp_path: P
     assert int(found["fences"][0]) < int(found["fences"][1])
 
 
-def test_whoever_was_stopped_for_longer_than_its_lease_publishes_nothing(tmp_path: Path) -> None:
-    found = race("stopped", f"files:{tmp_path / 'store'}", tmp_path)
+@pytest.mark.parametrize("place", ["files", *SERVERS], indirect=True)
+def test_whoever_was_stopped_for_longer_than_its_lease_publishes_nothing(place: str, tmp_path: Path) -> None:
+    found = race("stopped", place, tmp_path)
     first, second = found["builders"]
     assert found["lost"] == [first]
     assert found["published"] == found["built"] == [second]
@@ -51,14 +73,14 @@ def test_whoever_was_stopped_for_longer_than_its_lease_publishes_nothing(tmp_pat
     assert int(found["fences"][0]) < int(found["fences"][1])
 
 
-def test_turns_that_follow_each_other_at_once_are_each_alone(tmp_path: Path) -> None:
-    fences = [int(fence) for fence in race("brief", f"local:{tmp_path / 'store'}", tmp_path)["fences"]]
+def test_turns_that_follow_each_other_at_once_are_each_alone(local: str, tmp_path: Path) -> None:
+    fences = [int(fence) for fence in race("brief", local, tmp_path)["fences"]]
     assert len(fences) == 4 * 300
     assert fences == sorted(set(fences))
 
 
-def test_a_child_of_a_dead_builder_holds_no_lock(tmp_path: Path) -> None:
-    found = race("orphan", f"local:{tmp_path / 'store'}", tmp_path)
+def test_a_child_of_a_dead_builder_holds_no_lock(local: str, tmp_path: Path) -> None:
+    found = race("orphan", local, tmp_path)
     assert found["ends"] == [-9, 0]
     assert len(found["published"]) == 1
     assert found["waited"] < 10
