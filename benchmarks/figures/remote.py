@@ -36,8 +36,8 @@ BUCKET, NAME = "bench", "records"
 CONNECTIONS = 8
 PIECE = 8 << 20  # bytes of one request
 FAR = ("0.015", "60")  # seconds before each answer, and MB/s of each connection
-PART_BYTES = {"full": 8 << 20, "quick": 2 << 20}
-MEMORY = {"full": "128 MB", "quick": "8 MB"}  # of the blocks that are shuffled together: a fifth of the data
+PART_BYTES = {"full": 8 << 20, "quick": 256 << 10}
+MEMORY = {"full": "256 MB", "quick": "10 MB"}  # of the blocks that are shuffled together: two fifths of the data
 ROUNDS = 3
 KEYS = {
     "AWS_ACCESS_KEY_ID": "benchmark",
