@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from pathlib import Path
 from typing import Any, ParamSpec
 
-import numpy as np
-
 from headrace.core.arguments import whole
-from headrace.core.errors import ArgumentError, ExistsError
-from headrace.core.watched import is_watched
+from headrace.core.errors import ArgumentError, StoreError
+from headrace.core.fingerprint import of_function
 from headrace.dataset import Dataset
 from headrace.feed import feed_of
+from headrace.keeping import Keeping, cached_part
 from headrace.stores.finding import find_home
 from headrace.stores.local import Folder
 from headrace.stores.manifest import Manifest
 from headrace.stores.names import checked
-from headrace.stores.parts import Writer
 from headrace.stores.reader import Stored
 from headrace.stores.verify import verify
+from headrace.writing import Draft, write, write_once
 
 Arguments = ParamSpec("Arguments")
 
@@ -43,7 +40,8 @@ class Store:
             ``redis``), ``memory://name`` (in this process), or any that fsspec knows (extra ``fsspec``). What a cloud
             wants to know of who asks comes from its usual environment variables and files.
         cache: The folder on this machine in which parts of a URL are kept; None holds them in memory.
-        cache_bytes: How large that folder may become, such as ``"200 GB"``: what was not read for longest goes first.
+        cache_bytes: How large that folder may become, such as ``"200 GB"``; 100 GB if None. What was not read for
+            longest goes first. Of ``memory://`` how much is held, in whole versions; without a bound if None.
         endpoint: The address of a server that speaks the cloud's protocol, such as ``http://127.0.0.1:9000``.
         lease: How long a builder of a version may be silent before another takes over, such as ``"60 s"``.
         allow_pickle: Whether objects that are nothing else are pickled, and unpickled when they are read. Whoever can
@@ -70,7 +68,7 @@ class Store:
         path: str | os.PathLike[str],
         *,
         cache: str | os.PathLike[str] | None = "~/.cache/headrace",
-        cache_bytes: int | str = "100 GB",
+        cache_bytes: int | str | None = None,
         endpoint: str | None = None,
         lease: float | str = "60 s",
         allow_pickle: bool = False,
@@ -78,11 +76,22 @@ class Store:
         compression: str | None = None,
         options: Mapping[str, str] | None = None,
     ) -> None:
-        self._home = find_home(path, cache, cache_bytes, endpoint, ttl, compression, options)
+        self._home = find_home(path, cache, cache_bytes, endpoint, lease, ttl, compression, options)
         self._catalog = self._home.catalog
+        self._allow_pickle = bool(allow_pickle)
         self.url = self._catalog.shown
-        self.path = self._home.root if isinstance(self._home, Folder) else None
-        """The folder; None of a store that lies elsewhere."""
+        """Where the store lies, without secrets."""
+
+    @property
+    def path(self) -> Path:
+        """The folder of a store on this machine.
+
+        Raises:
+            StoreError: It lies elsewhere; ``url`` says where.
+        """
+        if isinstance(self._home, Folder):
+            return self._home.root
+        raise StoreError(f"{self.url} is no folder on this machine, so it has no path: see the store's url")
 
     def __repr__(self) -> str:
         return f"Store({self.url!r})"
@@ -95,6 +104,7 @@ class Store:
         replace: bool = False,
         progress: bool | None = None,
         part_bytes: int | None = None,
+        batches: bool = False,
     ) -> Dataset:
         """Write a version of a dataset, and return it as it is read from now on.
 
@@ -109,13 +119,16 @@ class Store:
         Args:
             data: A Dataset or a Stream (of batches their records are written); whatever ``Dataset(...)`` takes: a
                 mapping of columns, an array, a Batch, a DataFrame, a list of records; a tuple of columns; a generator
-                or another iterable of records, or of Batches.
+                or another iterable of records, or of Batches, or a function that returns one; a loader of another
+                library: a ``tf.data.Dataset``, a torch Dataset or DataLoader (the records of its dataset, in order), a
+                Keras ``PyDataset`` (the rows of its batches), a TensorPack-style DataFlow, a Hugging Face dataset.
             id: What the dataset is called. Spaces and any letters are fine; slashes and a dot in front are not.
             version: What this version is called, such as ``"1.0"``.
             replace: Move the name to the new data, if it is taken. Who reads the old data reads on, and it stays in
                 the store until the version is deleted.
             progress: Show a progress bar; None for where somebody would see it.
             part_bytes: About how large a part becomes. One part, the default, is read fastest.
+            batches: Whether each batch is a record, of data that makes batches.
 
         Raises:
             ExistsError: The version is there, and ``replace`` is not set; also if it came while this one was written.
@@ -127,26 +140,10 @@ class Store:
         id, version = checked(id, "id"), checked(version, "version")
         part_bytes = None if part_bytes is None else whole(part_bytes, "part_bytes", 1)
         self._home.check(id, version, replace)
-        feed = feed_of(data)
-        with self._home.staging() as stage, _bar(f"{id} {version}", feed.rows, progress) as told:
-            with Writer(stage, feed.rows, part_bytes, told) as writer:
-                for records in feed.read(writer):
-                    writer.append(records)
-                parts = tuple(writer.finish())
-            draft = Manifest(
-                id,
-                version,
-                0,
-                writer.structure,
-                writer.layout,
-                parts,
-                (),
-                _now(),
-                _own_version(),
-                np.__version__,
-            )
-            published = self._home.publish(stage, draft, replace)
-        return self._read(published)
+        draft = Draft(
+            id, version, part_bytes=part_bytes, replace=replace, progress=progress, allow_pickle=self._allow_pickle
+        )
+        return self._read(write(self._home, feed_of(data, batches), draft))
 
     def fetch(self, id: str, version: str | None = None) -> Dataset:
         """Return a version of a dataset, read from mapped files: nothing is read yet, and nothing copied.
@@ -165,7 +162,7 @@ class Store:
         return self._read(self.manifest(id, version))
 
     def _read(self, manifest: Manifest) -> Dataset:
-        source = Stored(self._home.shelf, manifest)
+        source = Stored(self._home.shelf, manifest, self._allow_pickle)
         source.check()
         return Dataset(source)
 
@@ -180,7 +177,7 @@ class Store:
         return self._catalog.find(checked(id, "id"), wanted)
 
     def cacheable(
-        self, id: str, version: str, progress: bool | None = None
+        self, id: str, version: str, progress: bool | None = None, batches: bool = False
     ) -> Callable[[Callable[Arguments, Any]], Callable[Arguments, Dataset]]:
         """Turn a function that makes data into one that makes it once, and fetches it ever after.
 
@@ -203,15 +200,42 @@ class Store:
         def decorate(function: Callable[Arguments, Any]) -> Callable[Arguments, Dataset]:
             @wraps(function)
             def fetched(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Dataset:
-                if not self._catalog.has(id, version):
-                    data = function(*args, **kwargs)
-                    with suppress(ExistsError):  # another was faster: its version is as good
-                        return self.submit(data, id, version, progress=progress)
+                draft = Draft(
+                    id,
+                    version,
+                    progress=progress,
+                    notes={"code": of_function(function)},
+                    allow_pickle=self._allow_pickle,
+                )
+                write_once(self._home, lambda: feed_of(function(*args, **kwargs), batches), draft)
                 return self.fetch(id, version)
 
             return fetched
 
         return decorate
+
+    def keeper(self, id: str | None, version: str | None, libraries: Sequence[str], progress: bool | None) -> Keeping:
+        """Return what keeps the records of chains here: what ``Dataset.cache`` stands on."""
+        if version is not None and id is None:
+            raise ArgumentError(
+                f"version {version!r} stands in the place of a key, and is not bound to what is cached: give an id, too"
+            )
+        where = checked("cache" if id is None else id, "id")
+        name = None if version is None else checked(version, "version")
+        return Keeping(self._home, self.url, where, name, tuple(libraries), progress, self._allow_pickle)
+
+    def explain_miss(self, ds: Dataset, id: str = "cache", libraries: Sequence[str] = ()) -> str:
+        """Say why a dataset is not in the cache: what changed since the version that is most like it was made.
+
+        Args:
+            ds: A Dataset that ends with ``cache(...)``, or what that would be written after.
+            id: Under which versions are looked for, as given to ``cache``.
+            libraries: As given to ``cache``.
+
+        Returns:
+            A line for each difference, or that there is none.
+        """
+        return self.keeper(id, None, libraries, None).explain(cached_part(ds._node))
 
     def versions(self, id: str) -> list[str]:
         """Return the versions of a dataset, the one published last at the end; empty if there is no such dataset.
@@ -254,26 +278,3 @@ class Store:
             StoreError: The store cannot be written to.
         """
         self._home.delete(checked(id, "id"), checked(version, "version"))
-
-
-@contextmanager
-def _bar(name: str, total: int | None, shown: bool | None) -> Iterator[Callable[[int], object] | None]:
-    """Give what is told of records that were written, and shows them on a bar."""
-    if shown is False or (shown is None and not is_watched()):
-        yield None
-        return
-    from tqdm import tqdm
-
-    # tqdm starts a monitor thread, which outlives the bar, unless its class says not to
-    kind = type("Bar", (tqdm,), {"monitor_interval": 0})
-    with kind(total=total, desc=name, unit=" records", unit_scale=True) as bar:
-        yield bar.update
-
-
-def _own_version() -> str:
-    """Return the version of Headrace; the package is loaded whenever this module is, but stands above it."""
-    return str(sys.modules["headrace"].__version__)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

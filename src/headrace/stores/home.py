@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from headrace.stores.catalog import Catalog
+from headrace.stores.leases.turns import Turns
 from headrace.stores.manifest import Manifest
 from headrace.stores.shelves import Shelf
 
@@ -22,6 +23,16 @@ class Home(Protocol):
     @property
     def shelf(self) -> Shelf:
         """The parts, for readers."""
+        ...
+
+    @property
+    def part_bytes(self) -> int | None:
+        """About how large parts become, where a user does not say; None for one part."""
+        ...
+
+    @property
+    def turns(self) -> Turns:
+        """Who builds a missing version."""
         ...
 
     def staging(self) -> AbstractContextManager[Path]:

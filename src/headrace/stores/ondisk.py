@@ -50,7 +50,7 @@ class OnDisk:
     def open(self, part: Part, layout: Layout) -> Table:
         """Map a part's columns."""
         self.check([part])
-        return open_columns(self.objects / part.digest, layout, part.length)
+        return open_columns(self.objects / part.digest, layout, part.length, allow_pickle=True)
 
     def expect(self, parts: Sequence[Part]) -> None:
         """Do nothing: the parts are at hand."""

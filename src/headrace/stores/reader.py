@@ -13,6 +13,7 @@ from headrace.core.batch import Batch
 from headrace.core.scattering import scattered
 from headrace.core.schema import Schema, Structure
 from headrace.core.source import Indices
+from headrace.stores.layout import check_pickles
 from headrace.stores.manifest import Manifest
 from headrace.stores.mapped import Table
 from headrace.stores.shelves import Shelf
@@ -30,14 +31,20 @@ class Stored:
     Args:
         shelf: Where the parts are at hand.
         manifest: Of the version.
+        allow_pickle: Whether objects may be unpickled.
+
+    Raises:
+        StoreError: There are pickled objects, and they may not.
     """
 
     shelf: Shelf
     manifest: Manifest
+    allow_pickle: bool = False
     _part: Callable[[int], Table] = field(init=False, repr=False)
     _starts: Indices = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        check_pickles(self.manifest.layout, self.allow_pickle)
         files = max(1, len(list(self.manifest.layout.files(""))))
         opened = lru_cache(max(1, _MOST_FILES // files))(partial(_open, self.shelf, self.manifest))
         lengths = [part.length for part in self.manifest.parts]
@@ -45,7 +52,7 @@ class Stored:
         object.__setattr__(self, "_starts", np.cumsum([0, *lengths], dtype=np.int64))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Stored, (self.shelf, self.manifest)  # no map, no open file
+        return Stored, (self.shelf, self.manifest, self.allow_pickle)  # no map, no open file
 
     def __len__(self) -> int:
         return int(self._starts[-1])

@@ -25,7 +25,9 @@ class Shelf(Protocol):
         ...
 
     def open(self, part: Part, layout: Layout) -> Table:
-        """Return a part's columns. While the table or a view of it lives, nothing takes its memory away.
+        """Return a part's columns; whether objects may be unpickled was asked before.
+
+        While the table or a view of it lives, nothing takes its memory away.
 
         Raises:
             DamageError: A file is not there, or is not what was written.

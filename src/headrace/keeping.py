@@ -1,0 +1,103 @@
+"""What ``Dataset.cache`` stands on: records of chains, kept in a store under a key of all that they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from headrace.core.errors import ArgumentError, NotFoundError
+from headrace.dataset import Dataset
+from headrace.feed import feed_of
+from headrace.keys import Key, explain, key_of, nearest
+from headrace.nodes import rewrite
+from headrace.nodes.cached import Cached
+from headrace.nodes.node import Node
+from headrace.stores.home import Home
+from headrace.stores.manifest import Manifest
+from headrace.stores.reader import Stored
+from headrace.writing import Draft, write_once
+
+_DIGITS = 20  # of a key that a version is called by
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """Keeps the records of chains.
+
+    Args:
+        home: Where.
+        shown: What the place is called in a chain.
+        id: The dataset that their versions belong to.
+        version: What the version is called; None for its key.
+        libraries: Packages whose versions belong to the key.
+        progress: Whether to show a bar while they are made.
+        allow_pickle: Whether objects are pickled, and unpickled.
+    """
+
+    home: Home
+    shown: str
+    id: str
+    version: str | None
+    libraries: tuple[str, ...]
+    progress: bool | None = None
+    allow_pickle: bool = False
+
+    def find(self, node: Node) -> Stored | None:
+        """Return the kept records of a node; None where they were not made yet."""
+        try:
+            return self._open(self._name(node)[0])
+        except NotFoundError:
+            return None
+
+    def make(self, node: Node) -> Stored:
+        """Return the kept records of a node, written now if they are not there."""
+        if node.batched:
+            raise ArgumentError("what is cached is records: write cache(...) before batch(...)")
+        name, key = self._name(node)
+        notes: dict[str, Any] = {} if key is None else {"key": key.to_json()}
+        draft = Draft(self.id, name, progress=self.progress, notes=notes, allow_pickle=self.allow_pickle)
+        write_once(self.home, lambda: feed_of(Dataset._of(node)), draft)
+        return self._open(name)
+
+    def _name(self, node: Node) -> tuple[str, Key | None]:
+        if self.version is not None:
+            return self.version, None
+        key = key_of(node, self.libraries)
+        return key.digest[:_DIGITS], key
+
+    def _open(self, name: str) -> Stored:
+        source = Stored(self.home.shelf, self.home.catalog.find(self.id, name), self.allow_pickle)
+        source.check()
+        return source
+
+    def explain(self, node: Node) -> str:
+        """Return a line for each thing that differs from the kept records that are most like a node's."""
+        key = key_of(node, self.libraries)
+        kept = [manifest for _, manifest in self.home.catalog.everything([self.id]) if isinstance(manifest, Manifest)]
+        keys = [Key.from_json(one.notes["key"]) for one in kept if "key" in one.notes]
+        if not keys:
+            return f"nothing is cached under {self.id!r} in {self.shown} yet"
+        if key in keys:
+            return f"it is cached in {self.shown}, as version {key.digest[:_DIGITS]!r} of {self.id!r}"
+        closest = nearest(keys, key)
+        assert closest is not None
+        return "\n".join(explain(closest, key))
+
+    def words(self) -> str:
+        """Return the step as a chain shows it."""
+        return f"cache({self.shown!r})"
+
+
+def cached_part(node: Node) -> Node:
+    """Return the chain that a cache in it holds, or else that one written after it would hold."""
+    for below in _walk(node):
+        if isinstance(below, Cached):
+            return below.input
+    return rewrite.content(node, rewrite.still(node, "cache()"))
+
+
+def _walk(node: Node) -> Iterator[Node]:
+    yield node
+    for below in node.inputs:
+        yield from _walk(below)

@@ -1,0 +1,193 @@
+"""A store far away: parts are prepared on this machine, sent, and then a version appears, in one step or not at all.
+
+There is no lock. What makes a version is one conditional creation, of its manifest: of several who publish one name,
+one succeeds. Parts are named by their content, so two builders of the same records write the same bytes to the same
+keys. Three things stand in for the lock that a store on disk has:
+
+* A writer notes under ``tmp/`` which parts it relies on *before* it looks which of them are there. Who collects what
+  nobody refers to spares those, and whatever is younger than a grace; see :mod:`headrace.stores.garbage`.
+* After its version has appeared it looks once more whether all parts are there, and sends again what is not.
+* Places among the versions are claimed by conditional creation too, so that they stay in order while listings lag.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+from headrace.core.errors import ArgumentError, DamageError, ExistsError, NotFoundError, StoreError
+from headrace.stores import names
+from headrace.stores.backends.protocol import Backend
+from headrace.stores.catalog import Catalog
+from headrace.stores.files import File
+from headrace.stores.leases.remote import RemoteTurns
+from headrace.stores.local import Folder
+from headrace.stores.manifest import Manifest, Part
+from headrace.stores.packing import Codec
+from headrace.stores.shelves import Shelf
+from headrace.stores.transfer.upload import upload
+
+_PART_BYTES = 64 << 20
+_THREADS = 8  # that send: what one takes to answer, others use
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """The writing side of a store far away.
+
+    Args:
+        backend: Where it lies.
+        shelf: Its parts, for readers on this machine.
+        desk: A folder on this machine in which parts are prepared; made when it is needed.
+        compression: How files of parts are packed.
+        lease: For how many seconds a builder may be silent before another takes over.
+    """
+
+    backend: Backend
+    shelf: Shelf
+    desk: Path
+    compression: Codec | None = None
+    lease: float = 60.0
+
+    @property
+    def catalog(self) -> Catalog:
+        """The reading side: what there is."""
+        return Catalog(self.backend)
+
+    @property
+    def part_bytes(self) -> int:
+        """Parts are what is fetched and what is kept: few enough to ask for, small enough to choose from."""
+        return _PART_BYTES
+
+    @property
+    def turns(self) -> RemoteTurns:
+        """Who builds a missing version."""
+        return RemoteTurns(self.backend, self.lease)
+
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """Give a folder of one's own on this machine to prepare parts in; it is gone when the block is left."""
+        with Folder(self.desk).staging() as stage:
+            yield stage
+
+    def check(self, id: str, version: str, taking: bool) -> None:
+        """Make sure that a name may be given, before much is written for it."""
+        if not taking and self.catalog.has(id, version):
+            raise _taken(id, version)
+        for what, name, there in (("id", id, self.catalog.ids()), ("version", version, self.catalog.versions(id))):
+            other = names.clash(name, there)
+            if other:
+                raise ArgumentError(
+                    f"{what} {name!r} differs from {other!r} in upper and lower case only, "
+                    "which some file systems take for one: choose another, so that the store can be copied anywhere"
+                )
+
+    def publish(self, stage: Path, draft: Manifest, taking: bool = False) -> Manifest:
+        """Send the parts that were made, and make the version appear."""
+        self.check(draft.id, draft.version, taking)
+        with self._relying_on(draft.parts):
+            parts = self._send(stage, draft.parts)
+            manifest = replace(draft, parts=parts, sequence=self._claim(draft), parents=self._parents(draft))
+            if taking:
+                self._take_over(manifest)
+            elif not self.backend.put_if_absent(self.catalog.key(draft.id, draft.version), manifest.encode()):
+                raise _taken(draft.id, draft.version)
+            self._check_again(stage, manifest)
+        return manifest
+
+    @contextmanager
+    def _relying_on(self, parts: tuple[Part, ...]) -> Iterator[None]:
+        """Note which parts must not be taken away, until the manifest says so."""
+        note = f"tmp/{uuid.uuid4().hex}.json"
+        self.backend.put(note, json.dumps(sorted({part.digest for part in parts})).encode())
+        try:
+            yield
+        finally:
+            with suppress(StoreError):  # who collects garbage takes it away, too
+                self.backend.delete(note)
+
+    def _send(self, stage: Path, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        """Send the parts that lie in the stage; others are there already, as shared ones of a derived version are."""
+        sent: dict[str, Part] = {}
+        with ThreadPoolExecutor(_THREADS, "headrace-upload") as pool:
+            for part in parts:
+                folder = stage / part.digest
+                if part.digest not in sent and folder.is_dir():
+                    sent[part.digest] = upload(self.backend, folder, part, self.compression, pool, reuse=True)
+        return tuple(sent.get(part.digest, part) for part in parts)
+
+    def _claim(self, draft: Manifest) -> int:
+        """Return a place among the versions that nobody else has, behind all that are known."""
+        for sequence in count(self.catalog.last(draft.id) + 1):
+            said = json.dumps({"version": draft.version}).encode()
+            if self.backend.put_if_absent(self.catalog.claim(draft.id, sequence), said):
+                return sequence
+        raise AssertionError("numbers have no end")
+
+    def _parents(self, draft: Manifest) -> tuple[str, ...]:
+        with suppress(StoreError):
+            replaced = self.catalog.read(self.catalog.key(draft.id, draft.version)).digest
+            return tuple(dict.fromkeys((*draft.parents, replaced)))
+        return draft.parents
+
+    def _take_over(self, manifest: Manifest) -> None:
+        """Move a name to a new manifest; of several who do so at once the last has it, and no other is lost."""
+        self._keep(manifest)
+        key = self.catalog.key(manifest.id, manifest.version)
+        with suppress(NotFoundError, DamageError):  # of a damaged one nothing could be read anyway
+            self._keep(self.catalog.read(key))
+        self.backend.put(key, manifest.encode())
+
+    def _keep(self, manifest: Manifest) -> None:
+        key = self.catalog.kept(manifest.id, manifest.version, manifest.digest)
+        self.backend.put_if_absent(key, manifest.encode())
+
+    def _check_again(self, stage: Path, manifest: Manifest) -> None:
+        """Make sure that all parts are there, now that nobody may take them away any more."""
+        missing = self._missing(manifest.parts)
+        again = tuple(part for part in missing if (stage / part.digest).is_dir())
+        if again:
+            self._send(stage, again)
+            missing = self._missing(missing)
+        if missing:
+            raise DamageError(
+                f"{len(missing)} parts of {manifest.id!r} {manifest.version!r} were taken away from {self.backend.url} "
+                "while it was published: delete the version, and write it again"
+            )
+
+    def _missing(self, parts: Iterable[Part]) -> list[Part]:
+        with ThreadPoolExecutor(_THREADS, "headrace-check") as pool:
+            different = list({part.digest: part for part in parts}.values())
+            return [
+                part for part, whole in zip(different, pool.map(self._is_whole, different), strict=True) if not whole
+            ]
+
+    def _is_whole(self, part: Part) -> bool:
+        files = [File.of(part, name) for name in part.files]
+        found = (self.backend.look(file.key) for file in files)
+        return all(entry is not None and entry.size == file.size for file, entry in zip(files, found, strict=True))
+
+    def delete(self, id: str, version: str) -> None:
+        """Take away a version, with those whose name it took. Its parts stay until garbage is collected.
+
+        Who has fetched them reads on.
+        """
+        key = self.catalog.key(id, version)
+        if self.backend.look(key) is None:
+            raise self.catalog.missing(id, version)
+        self.backend.delete(key)
+        for kept in self.catalog.all_kept(id, version):
+            self.backend.delete(kept)
+
+
+def _taken(id: str, version: str) -> ExistsError:
+    return ExistsError(
+        f"version {version!r} of {id!r} is there already, and versions never change: "
+        "choose another name, or move this one to the new data with replace=True"
+    )

@@ -1,0 +1,169 @@
+"""Writing a version: from what was handed over to what readers see, by whoever's turn it is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from headrace.core.watched import is_watched
+from headrace.feed import Feed
+from headrace.stores.home import Home
+from headrace.stores.leases.turns import Turn, build_once
+from headrace.stores.manifest import Manifest
+from headrace.stores.parts import Writer
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What is known of a version before it is written.
+
+    Args:
+        id: The dataset.
+        version: The version's name.
+        part_bytes: About how large a part becomes; None for what suits the store.
+        replace: Whether the name may be taken from a version that has it.
+        progress: Whether to show a bar; None for where somebody would see it.
+        parents: Digests of the manifests that it is made from.
+        notes: What else the manifest says.
+        allow_pickle: Whether objects are pickled.
+    """
+
+    id: str
+    version: str
+    part_bytes: int | None = None
+    replace: bool = False
+    progress: bool | None = None
+    parents: tuple[str, ...] = ()
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    allow_pickle: bool = False
+
+
+def write(home: Home, feed: Feed, draft: Draft, turn: Turn | None = None) -> Manifest:
+    """Write a version and publish it.
+
+    Args:
+        home: Where.
+        feed: Gives the records.
+        draft: What else there is to say.
+        turn: Told how far it is, and asked whether it still is ours before publishing.
+
+    Returns:
+        The manifest as published.
+    """
+    part_bytes = home.part_bytes if draft.part_bytes is None else draft.part_bytes
+    with home.staging() as stage, _bar(draft, feed.rows) as shown:
+        told = shown if turn is None else _saying(turn, feed.rows, shown)
+        with Writer(stage, feed.rows, part_bytes, told, allow_pickle=draft.allow_pickle) as writer:
+            for records in feed.read(writer):
+                writer.append(records)
+            parts = tuple(writer.finish())
+        if turn is not None:
+            turn.check()
+        manifest = Manifest(
+            draft.id,
+            draft.version,
+            0,
+            writer.structure,
+            writer.layout,
+            parts,
+            draft.parents,
+            now(),
+            _own_version(),
+            np.__version__,
+            draft.notes,
+        )
+        return home.publish(stage, manifest, draft.replace)
+
+
+def write_once(home: Home, feed: Callable[[], Feed], draft: Draft) -> bool:
+    """Write a version unless it is there; of many processes that want it at once, one does, and the others wait.
+
+    Args:
+        home: Where.
+        feed: Called where it is to be written, for the records.
+        draft: What else there is to say.
+
+    Returns:
+        Whether it was written here.
+    """
+
+    def done() -> bool:
+        return home.catalog.has(draft.id, draft.version)
+
+    if done():
+        return False
+    with _waiting(draft) as told:
+        return build_once(
+            home.turns, draft.id, draft.version, done, lambda turn: write(home, feed(), draft, turn), told
+        )
+
+
+def now() -> str:
+    """Return the time, in UTC, as manifests say it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _saying(turn: Turn, rows: int | None, shown: Callable[[int], object] | None) -> Callable[[int], object]:
+    """Return what passes the number of records on to a bar, and to those who wait."""
+    written = 0
+
+    def told(records: int) -> None:
+        nonlocal written
+        written += records
+        if shown is not None:
+            shown(records)
+        turn.say(f"{written:,} records" if not rows else f"{100 * written // rows}% of {rows:,} records")
+
+    return told
+
+
+def _is_shown(shown: bool | None) -> bool:
+    return is_watched() if shown is None else shown
+
+
+@contextmanager
+def _bar(draft: Draft, total: int | None) -> Iterator[Callable[[int], object] | None]:
+    """Give what is told of records that were written, and shows them on a bar."""
+    if not _is_shown(draft.progress):
+        yield None
+        return
+    from tqdm import tqdm
+
+    # tqdm starts a monitor thread, which outlives the bar, unless its class says not to
+    kind = type("Bar", (tqdm,), {"monitor_interval": 0})
+    with kind(total=total, desc=f"{draft.id} {draft.version}", unit=" records", unit_scale=True) as bar:
+        yield bar.update
+
+
+@contextmanager
+def _waiting(draft: Draft) -> Iterator[Callable[[str], object] | None]:
+    """Give what shows who builds what we wait for."""
+    if not _is_shown(draft.progress):
+        yield None
+        return
+    from tqdm import tqdm
+
+    kind = type("Bar", (tqdm,), {"monitor_interval": 0})
+    bar = None
+
+    def told(text: str) -> None:
+        nonlocal bar
+        bar = kind(bar_format="{desc}", leave=False) if bar is None else bar
+        bar.set_description_str(text)
+
+    try:
+        yield told
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+def _own_version() -> str:
+    """Return the version of Headrace; the package is loaded whenever this module is, but stands above it."""
+    return str(sys.modules["headrace"].__version__)
