@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -36,6 +36,9 @@ class Parts:
 
     def blocks(self) -> tuple[Indices, Indices]:
         return self.starts[:-1], np.array(self.lengths) * self.each
+
+    def expect(self, blocks: Sequence[int]) -> None:
+        """Parts are fetched whole."""
 
     def part_of(self, records: Any) -> set[int]:
         return set((self.starts.searchsorted(records, "right") - 1).tolist())
@@ -176,6 +179,21 @@ def test_any_number_of_readers_resumes(lengths: list[int], data: st.DataObject) 
         stream = ds.shard(rank, after).batch(5).stream(epochs=2).resume(state)
         seen += [x for batch in stream for x in batch.tolist()]
     assert sorted(seen) == sorted([*range(len(ds))] * 2)
+
+
+def test_parts_at_hand_are_cut_where_they_are_too_large_and_else_the_order_is_the_same() -> None:
+    class AtHand(Parts):
+        expect = None  # type: ignore[assignment]
+
+    source = AtHand([10_000, 5, 20])
+    ds = Dataset(source).block_shuffle(memory="80 kB", seed=0)
+    assert sorted(ds) == list(range(10_025))
+    with pytest.raises(ArgumentError, match="largest of 3 blocks has 1 MB"):
+        Dataset(Parts([10_000, 5, 20])).block_shuffle(memory="80 kB", seed=0)
+    assert ds.shuffle_report().fetching.fetches >= 3
+    far, near = (Dataset(kind([10] * 30)).block_shuffle(memory="40 kB", seed=0) for kind in (Parts, AtHand))
+    assert list(far) == list(near)
+    assert far._node.order()[-1] == near._node.order()[-1]
 
 
 def test_steps_that_are_about_records_go_below_it() -> None:

@@ -34,7 +34,8 @@ class BlockShuffle:
     random order of its records. A block lies in one window, or in two lanes where a border between them cuts it.
 
     Two windows of each lane have room in ``memory``: one that is served and the next, which is fetched meanwhile. Where
-    all blocks have room in it, a lane is one window.
+    all blocks have room in it, a lane is one window. Blocks that are too large for a window are cut, where they lie at
+    hand; those that are fetched whole are refused.
 
     The scheme of two levels, blocks and then records of some, is that of CorgiPile (Xu et al., "In-database machine
     learning with CorgiPile: stochastic gradient descent without full data shuffle", SIGMOD 2022).
@@ -47,7 +48,7 @@ class BlockShuffle:
         reshuffle: Whether every epoch has an order of its own; else all have that of epoch 0.
 
     Raises:
-        ArgumentError: The memory does not hold two blocks for each lane.
+        ArgumentError: The memory does not hold two blocks for each lane, and they are fetched whole.
 
     >>> order = BlockShuffle(Runs.of([0, 3, 6, 9], [30] * 4, 12), seed=0, memory=120, lanes=2)
     >>> sorted(order(At(np.arange(12), epochs=3)).positions.tolist()) == list(range(12))
@@ -66,9 +67,11 @@ class BlockShuffle:
         object.__setattr__(self, "lanes", whole(self.lanes, "lanes", 1))
         object.__setattr__(self, "memory", whole(self.memory, "memory", 1))
         object.__setattr__(self, "key", seeds.key(self.seed, "block_shuffle"))
-        if self.runs.total > self.memory and self.runs.largest > self.memory // (2 * self.lanes):
-            raise ArgumentError(self._too_little())
-        if 0 < len(self.runs) < self.lanes:  # all in memory; as they are, each lane would be the same in all epochs
+        if self.runs.total > self.memory and self.runs.largest > self.room:
+            if self.runs.fetched:
+                raise ArgumentError(self._too_little())
+            object.__setattr__(self, "runs", self.runs.cut_to(self.room))
+        elif 0 < len(self.runs) < self.lanes:  # all in memory; as they are, each lane would be the same in all epochs
             object.__setattr__(self, "runs", self.runs.cut(max(1, self.runs.length // (PIECES * self.lanes))))
 
     def _too_little(self) -> str:
@@ -81,6 +84,11 @@ class BlockShuffle:
             f"each lane, and the largest of {len(self.runs):,} blocks has {text_of(self.runs.largest)}: {mend}, or "
             "write the data in smaller blocks"
         )
+
+    @property
+    def room(self) -> int:
+        """How many bytes the blocks of a window may have."""
+        return self.memory // (2 * self.lanes)
 
     @property
     def length(self) -> int:
@@ -169,7 +177,7 @@ class BlockShuffle:
 
 def _make_line(name: tuple[BlockShuffle, int]) -> Indices:
     order, epoch = name
-    room = None if order.runs.total <= order.memory else order.memory // (2 * order.lanes)
+    room = None if order.runs.total <= order.memory else order.room
     laid = permutation.explicit(order.key, epoch, len(order.runs))
     return Line.laid(order.runs, laid, order.lanes, room).packed()
 

@@ -20,6 +20,7 @@ class Runs:
         starts: Position of the first record of each, ascending from 0, int64 ``(k,)``.
         nbytes: What each takes where it is held, int64 ``(k,)``.
         length: How many positions there are.
+        fetched: Whether a run is fetched whole, and so must be held; else it lies at hand, and may be cut.
 
     >>> runs = Runs.of([0, 4, 4, 6], [80, 0, 40, 60], 9)
     >>> len(runs), runs.lengths.tolist(), runs.at(np.array([3, 4, 8])).tolist(), runs.total
@@ -29,9 +30,10 @@ class Runs:
     starts: Indices = field(repr=False)
     nbytes: Indices = field(repr=False)
     length: int
+    fetched: bool = True
 
     @classmethod
-    def of(cls, starts: object, nbytes: object, length: int, empty: bool = False) -> Runs:
+    def of(cls, starts: object, nbytes: object, length: int, fetched: bool = True, empty: bool = False) -> Runs:
         """Check what a source said of its blocks, and leave out those without records, unless these are wanted too.
 
         Raises:
@@ -48,7 +50,7 @@ class Runs:
                 f"{_shown(begins)} and {_shown(sizes)}"
             )
         filled = (ends > begins) | empty
-        return cls(_still(begins[filled]), _still(np.maximum(sizes[filled], 1)), length)
+        return cls(_still(begins[filled]), _still(np.maximum(sizes[filled], 1)), length, fetched)
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -73,19 +75,26 @@ class Runs:
         found: Indices = self.starts.searchsorted(positions, "right") - 1
         return found
 
-    def cut(self, most: int) -> Runs:
-        """Return the runs cut into pieces of at most so many records, each as near to equal as it goes."""
+    def cut(self, most: int | Indices) -> Runs:
+        """Return the runs cut into pieces of at most so many records, each as near to equal as it goes.
+
+        Args:
+            most: At least 1: for all, or for each run.
+        """
         pieces = -(-self.lengths // most)
         owner = np.repeat(np.arange(len(self)), pieces)
         number = np.arange(len(owner)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
         starts = self.starts[owner] + number * self.lengths[owner] // pieces[owner]
         lengths = np.diff(starts, append=self.length)
-        nbytes = (
-            -(-self.nbytes[owner] * lengths // self.lengths[owner])
-            if self.largest < 2**31
-            else _shared(self.nbytes[owner], lengths, self.lengths[owner])
-        )
-        return Runs(_still(starts), _still(np.maximum(nbytes, 1)), self.length)
+        each = self.nbytes / np.maximum(self.lengths, 1)  # IEEE 754: the same on every machine
+        nbytes = np.ceil(each[owner] * lengths).astype(np.int64)
+        return Runs(_still(starts), _still(np.maximum(nbytes, 1)), self.length, self.fetched)
+
+    def cut_to(self, room: int) -> Runs:
+        """Return the runs with those that have more than so many bytes cut into pieces of an eighth of that."""
+        large = self.nbytes > room
+        most = np.where(large, self.lengths * (room / 8) / self.nbytes, self.lengths).astype(np.int64)
+        return self.cut(np.maximum(most, 1))
 
     @cached_property
     def digest(self) -> str:
@@ -102,13 +111,7 @@ class Runs:
         return hash(self.digest)
 
     def __getstate__(self) -> dict[str, object]:
-        return {"starts": self.starts, "nbytes": self.nbytes, "length": self.length}
-
-
-def _shared(nbytes: Indices, lengths: Indices, wholes: Indices) -> Indices:
-    """Return shares of sizes whose product with a length may pass 64 bits."""
-    triples = zip(nbytes.tolist(), lengths.tolist(), wholes.tolist(), strict=True)
-    return np.array([-(-size * length // whole) for size, length, whole in triples], np.int64)
+        return {"starts": self.starts, "nbytes": self.nbytes, "length": self.length, "fetched": self.fetched}
 
 
 def _whole_numbers(values: object, what: str) -> Indices:

@@ -28,6 +28,12 @@ class Source(Protocol):
       length stand for it, and a resumed run cannot notice changed data.
     * ``structure``: ``"mapping"`` (the default), ``"tuple"`` or ``"value"``: what one record is.
     * ``schema()``: a :class:`headrace.core.schema.Schema`, where it is known without reading.
+    * ``blocks() -> (starts, nbytes)``: which records lie together, such as in a file or a chunk: the number of the
+      first record of each block, ascending from 0, and how many bytes each takes, two arrays of whole numbers of shape
+      ``(blocks,)``. ``block_shuffle`` keeps them together. Equal wherever the same data lies.
+    * ``expect(blocks)``, beside ``blocks()``, where whole blocks are fetched from afar: the numbers of the blocks that
+      will be read next, a list of ints, in the order of their first use; a call replaces what the last one said. It is
+      called before a read, by each worker for itself, and returns at once; what was not named can be read all the same.
 
     >>> class Squares:
     ...     def __len__(self):

@@ -45,7 +45,12 @@ class BlockShuffled(Ordered):
         Raises:
             OrderError: See :func:`headrace.nodes.storage.runs_of`.
         """
-        return runs_of(self.input, max(1, min(PIECE, self.memory // (2 * self.lanes * _WINDOW))))
+        return runs_of(self.input, self.piece)
+
+    @property
+    def piece(self) -> int:
+        """How many bytes a block of data without blocks has at most."""
+        return max(1, min(PIECE, self.memory // (2 * self.lanes * _WINDOW)))
 
     @cached_property
     def bound(self) -> BlockShuffle:

@@ -31,7 +31,7 @@ _JITTER = np.random.Generator(np.random.PCG64(0)).random(_LOOKED_AT)  # else eve
 
 def expects(node: Node) -> bool:
     """Say whether some source below may want to be told."""
-    if isinstance(node, Cached) or hasattr(getattr(node, "source", None), "expect"):
+    if isinstance(node, Cached) or getattr(getattr(node, "source", None), "expect", None) is not None:
         return True
     return any(expects(below) for below in node.inputs)
 

@@ -22,7 +22,7 @@ from headrace.nodes.maps import Map
 from headrace.nodes.node import Node
 from headrace.nodes.ordered import Ordered
 from headrace.nodes.picked import Picked
-from headrace.nodes.storage import runs_of
+from headrace.nodes.storage import PIECE, runs_of
 from headrace.nodes.topology import Topology
 from headrace.nodes.touched import sources_of, touched
 
@@ -54,13 +54,17 @@ def study(node: Node, count: int | None, batch: int | None, memory: int, epoch: 
         raise ArgumentError("shuffle_report() is of an order of records: ask before batch()")
     readers = topology.count if count is None else count
     size = (topology.size if topology.batched is not None else 32) if batch is None else batch
-    order = _block_shuffle(ground)
+    shuffled = _block_shuffle(ground)
+    order = None if shuffled is None else shuffled.bound
     held = memory if order is None else max(order.memory // readers, 1) if order.lanes % readers == 0 else order.memory
-    storage = _Storage(ground, length, epoch)
-    random = np.random.Generator(np.random.PCG64(0))
+    storage = _Storage(ground, length, epoch, PIECE if shuffled is None else shuffled.piece)
+    random = np.random.RandomState(0)  # whose numbers no release of NumPy changes
     measures = _measures(storage, readers, size, random)
     blocks = storage.present
-    fetched = _followed(storage, blocks, readers, size, held) if order is None else _reckoned(order, readers, epoch)
+    if order is None or shuffled is None or len(order.runs) > len(shuffled.runs):  # of pieces, no whole blocks
+        fetched = _followed(storage, blocks, readers, size, held)
+    else:
+        fetched = _reckoned(order, readers, epoch)
     return ShuffleReport(
         order=_words(ground),
         records=length,
@@ -84,6 +88,7 @@ class _Storage:
     node: Node
     length: int
     epoch: int
+    piece: int
 
     @cached_property
     def _runs(self) -> dict[int, tuple[Runs, int, int]]:
@@ -92,7 +97,7 @@ class _Storage:
         blocks = places = 0
         for leaf in sources_of(self.node):
             if id(leaf.source) not in found:
-                runs = runs_of(leaf)
+                runs = runs_of(leaf, self.piece)
                 found[id(leaf.source)] = runs, blocks, places
                 blocks, places = blocks + len(runs), places + runs.length
         return found
@@ -128,31 +133,31 @@ class _Measured(NamedTuple):
     drawn: float  # blocks in a batch of a true shuffle
 
 
-def _measures(storage: _Storage, readers: int, batch: int, random: np.random.Generator) -> _Measured:
+def _measures(storage: _Storage, readers: int, batch: int, random: np.random.RandomState) -> _Measured:
     length = storage.length
     share = length // readers
     size = min(batch, share)
     if size < 1:
         return _Measured(Quality(None, None, None), 1.0)
     number = max(1, min(_BATCHES, share // size, _SAMPLE // size))
-    steps = np.unique(random.integers(0, share // size, number))
-    rank = random.integers(0, readers, len(steps))
+    steps = np.unique(random.randint(0, share // size, number, np.int64))
+    rank = random.randint(0, readers, len(steps), np.int64)
     positions = rank[:, None] + readers * (steps[:, None] * size + np.arange(size))
     blocks, places = (found.reshape(positions.shape) for found in storage.look(positions.reshape(-1)))
-    drawn, _ = storage.look(random.integers(0, length, positions.size))
+    drawn, _ = storage.look(random.randint(0, length, positions.size, np.int64))
     shuffled = distinct(drawn.reshape(positions.shape))
     stored = 1 + (size - 1) * (len(storage.present) - 1) / max(length - 1, 1)
-    some = np.unique(random.integers(0, length, min(4096, length)))
+    some = np.unique(random.randint(0, length, min(4096, length), np.int64))
     quality = Quality(
         spread(distinct(blocks), stored, shuffled), displacement(storage.look(some)[1]), independence(places)
     )
     return _Measured(quality, shuffled)
 
 
-def _block_shuffle(node: Node) -> BlockShuffle | None:
+def _block_shuffle(node: Node) -> BlockShuffled | None:
     while isinstance(node, Map | Picked):
         node = node.input
-    return node.bound if isinstance(node, BlockShuffled) else None
+    return node if isinstance(node, BlockShuffled) else None
 
 
 def _words(node: Node) -> str:

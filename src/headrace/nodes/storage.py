@@ -78,7 +78,7 @@ def blocks_of(leaf: Leaf, empty: bool = False) -> Runs | None:
         return None
     try:
         starts, nbytes = said
-        return Runs.of(starts, nbytes, leaf.length, empty)
+        return Runs.of(starts, nbytes, leaf.length, getattr(leaf.source, "expect", None) is not None, empty)
     except (TypeError, ValueError) as error:
         raise ArgumentError(
             f"{leaf.words()}: blocks() must return two arrays of whole numbers, where each block begins and how many "
@@ -96,7 +96,7 @@ def _of_leaf(leaf: Leaf, most: int) -> Runs:
     if known is not None:
         return known
     nbytes = _nbytes(leaf)
-    whole = Runs.of([0] if leaf.length else [], [nbytes] if leaf.length else [], leaf.length)
+    whole = Runs.of([0] if leaf.length else [], [nbytes] if leaf.length else [], leaf.length, False)
     each = min(leaf.length * most // max(nbytes, 1), leaf.length // FEWEST)
     return whole.cut(max(1, each)) if len(whole) else whole
 
@@ -128,7 +128,8 @@ def _joined(parts: list[Runs]) -> Runs:
     begins = np.cumsum([0, *(part.length for part in parts)])
     starts = [part.starts + begin for part, begin in zip(parts, begins.tolist(), strict=False)]
     nbytes = [part.nbytes for part in parts]
-    return Runs.of(np.concatenate(starts), np.concatenate(nbytes), int(begins[-1]))
+    fetched = any(part.fetched for part in parts)
+    return Runs.of(np.concatenate(starts), np.concatenate(nbytes), int(begins[-1]), fetched)
 
 
 def _side_by_side(node: Zip, most: int) -> Runs:
@@ -139,7 +140,8 @@ def _side_by_side(node: Zip, most: int) -> Runs:
     sides = [_narrowed(runs_of(one, most), lambda own: own, length) for one in node.inputs]
     widest = max(sides, key=lambda side: side.total)
     others = sum(side.total for side in sides) - widest.total
-    return Runs.of(widest.starts, widest.nbytes + -(-others * widest.lengths // max(length, 1)), length)
+    nbytes = widest.nbytes + -(-others * widest.lengths // max(length, 1))
+    return Runs.of(widest.starts, nbytes, length, any(side.fetched for side in sides))
 
 
 def _of_batches(node: Batched, below: Runs) -> Runs:
@@ -150,7 +152,7 @@ def _of_batches(node: Batched, below: Runs) -> Runs:
     ends = np.minimum(np.append(starts[1:], length) * node.size, below.length)
     sums = np.concatenate([[0], np.cumsum(below.nbytes)])
     nbytes = sums[below.at(ends - 1) + 1] - sums[below.at(starts * node.size)]
-    return Runs.of(starts, nbytes, length)
+    return Runs.of(starts, nbytes, length, below.fetched)
 
 
 def _of_ordered(node: Ordered, most: int) -> Runs:
@@ -190,12 +192,12 @@ def _narrowed(runs: Runs, below: Callable[[Indices], Indices], length: int) -> R
         middle = (low + high) // 2
         before = (low < high) & (below(np.minimum(middle, length - 1)) < runs.starts)
         low, high = np.where(before, middle + 1, low), np.where(before, high, np.minimum(middle, high))
-    return Runs.of(low, runs.nbytes, length) if length else Runs.of([], [], 0)
+    return Runs.of(low, runs.nbytes, length, runs.fetched) if length else Runs.of([], [], 0)
 
 
 def _backwards(runs: Runs) -> Runs:
     ends = runs.starts + runs.lengths
-    return Runs.of(runs.length - ends[::-1], runs.nbytes[::-1], runs.length)
+    return Runs.of(runs.length - ends[::-1], runs.nbytes[::-1], runs.length, runs.fetched)
 
 
 def _endless(node: Node) -> HeadraceError:
