@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -49,11 +51,18 @@ class Rows:
 
 
 def flowing(data: Any) -> Found:
-    """Return the rows of a ``datasets.IterableDataset``."""
+    """Return the rows of a ``datasets.IterableDataset``: as its features say, where they are known."""
+    features = data.features
+    if features is None:
+        return Found(lambda: data)
+    made = sys.modules["datasets"].Dataset
+    plain = data.with_format(None)
 
     def blocks() -> Iterator[Columns]:
-        for table in data.with_format("arrow").iter(_BLOCK):
-            yield Columns(_batch(table, data.features or {}, frozenset()))
+        rows = iter(plain.decode(False) if hasattr(plain, "decode") else plain)  # pictures as the files that they are
+        while some := list(islice(rows, _BLOCK)):
+            table = made.from_list(some, features=features).with_format("arrow")[:]
+            yield Columns(_batch(table, features, frozenset()))
 
     return Found(blocks)
 
@@ -74,7 +83,12 @@ def several(data: Mapping[str, Any]) -> KindError:
 
 def _nullable(data: Any) -> frozenset[str]:
     """Return the columns in which something is missing anywhere, so that they look alike everywhere."""
-    return frozenset(name for name in data.column_names if data.data.column(name).null_count)
+    table, chosen = data.data, data._indices
+    names = [name for name in data.column_names if table.column(name).null_count]
+    if chosen is not None and names:
+        places = chosen.column(0).to_numpy()
+        names = [name for name in names if table.column(name).is_null().to_numpy()[places].any()]
+    return frozenset(names)
 
 
 def _batch(table: Any, features: Mapping[str, Any], nullable: frozenset[str]) -> Batch:

@@ -40,7 +40,7 @@ def _column(array: Any, feature: Any, nullable: bool) -> Column:
         return objects(array.to_pylist())
     if _is_struct(array):
         return _struct(array, feature)
-    if _is_list(array.type) and _is_list(array.type.value_type):
+    if _is_list(array.type) and _is_uneven(array.type.value_type):
         return _lists(array)
     return Batch.from_arrow(sys.modules["pyarrow"].table({"value": array}))._columns["value"]
 
@@ -59,8 +59,12 @@ def _is_struct(array: Any) -> bool:
 
 
 def _is_list(kind: Any) -> bool:
+    return _is_uneven(kind) or bool(sys.modules["pyarrow"].types.is_fixed_size_list(kind))
+
+
+def _is_uneven(kind: Any) -> bool:
     is_ = sys.modules["pyarrow"].types
-    return bool(is_.is_list(kind) or is_.is_large_list(kind) or is_.is_fixed_size_list(kind))
+    return bool(is_.is_list(kind) or is_.is_large_list(kind))
 
 
 def _has_sign(kind: Any) -> bool:
@@ -78,7 +82,9 @@ def _lists(array: Any) -> Column:
         return objects(array.to_pylist())
     dtype = np.dtype(leaf.to_pandas_dtype())
     try:
-        return stack([np.array(row, dtype) for row in array.to_pylist()])
+        rows = [np.array(row, dtype) for row in array.to_pylist()]
+        first = next((row for row in rows if row.size), None)  # an empty list says nothing of what could be in it
+        return stack(rows if first is None else [row if row.size else first[:0] for row in rows])
     except (ValueError, TypeError):  # lists that differ in length, or something is missing
         return objects(array.to_pylist())
 

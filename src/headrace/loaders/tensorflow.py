@@ -68,9 +68,13 @@ def _blocks(data: Any, spec: Any) -> Iterator[Columns]:
         yield from _one_by_one(data, spec)
         return
     together = data.batch if all(map(_is_static, leaves)) else data.ragged_batch
+    count = 0
     for element in together(_records_in_a_block(leaves)).prefetch(1):
         found = [_column(value, leaf) for value, leaf in zip(_leaves(element), leaves, strict=True)]
         yield _columns(spec, found)
+        count += 1
+    if not count:  # then the specification tells the columns
+        yield _columns(spec, list(map(_nothing, leaves)))
 
 
 def _one_by_one(data: Any, spec: Any) -> Iterator[Columns]:
@@ -78,6 +82,15 @@ def _one_by_one(data: Any, spec: Any) -> Iterator[Columns]:
     elements = iter(data)
     while some := [_leaves(element) for element in islice(elements, _FEW_RECORDS)]:
         yield _columns(spec, [stack([_value(tensor) for tensor in values]) for values in zip(*some, strict=True)])
+
+
+def _nothing(leaf: Any) -> Column:
+    """Return a column without rows."""
+    dtype = np.dtype(object if leaf.dtype == _tf().string else leaf.dtype.as_numpy_dtype)
+    shape = [size or 0 for size in leaf.shape.as_list()]
+    if leaf.shape.rank and leaf.shape[0] is None and not dtype.hasobject:
+        return Ragged(np.empty((0, *shape[1:]), dtype), np.zeros(1, np.int64))
+    return np.empty((0, *shape), dtype)
 
 
 def _is_static(leaf: Any) -> bool:
