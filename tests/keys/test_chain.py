@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -93,6 +92,9 @@ CHAINS: dict[str, Callable[[], hr.Dataset]] = {
     "collate": lambda: numbers().batch(4, collate=len),
     "pad": lambda: numbers(z=hr.Ragged.from_rows([[1]] * 20)).batch(4, pad=0),
     "pad otherwise": lambda: numbers(z=hr.Ragged.from_rows([[1]] * 20)).batch(4, pad=1),
+    "block shuffle": lambda: numbers().block_shuffle(memory=1 << 20, seed=0),
+    "another block shuffle": lambda: numbers().block_shuffle(memory=1 << 20, seed=1),
+    "nested tuples": lambda: hr.Dataset(x=[(1, 2)] * 20),
     "concat": lambda: numbers() + numbers(),
     "mix": lambda: hr.mix([numbers(), numbers()]),
     "mix by weights": lambda: hr.mix([numbers(), numbers()], weights=[2, 1]),
@@ -193,7 +195,7 @@ def test_all_of_a_mapped_file_counts_and_is_read_again_only_when_it_changed(
     path = tmp_path / "images.npy"
     array = np.zeros(12 << 20, np.uint8)
     np.save(path, array)
-    os.utime(path, (1_000_000, 1_000_000))  # not just written
+    monkeypatch.setattr(contents_of, "_FRESH", -1)
     read: list[int] = []
     whole = contents_of._of_array
 
@@ -212,6 +214,7 @@ def test_all_of_a_mapped_file_counts_and_is_read_again_only_when_it_changed(
     assert sum(read) == 2 * array.nbytes  # once from the file, once from memory
     array[7_000_001] = 1  # between the blocks that a state looks at
     np.save(path, array)
+    monkeypatch.undo()
     assert mapped() != first
     assert len(known) == 1  # a file that was written this moment may be written to again without another time
 
@@ -221,6 +224,15 @@ def test_a_file_that_is_moved_is_the_same(tmp_path: Path) -> None:
     before = key(hr.Dataset(np.load(tmp_path / "a.npy", mmap_mode="r")))
     (tmp_path / "a.npy").rename(tmp_path / "b.npy")
     assert key(hr.Dataset(np.load(tmp_path / "b.npy", mmap_mode="r"))) == before
+
+
+def test_a_cache_within_is_what_lies_below_or_what_its_version_says(tmp_path: Path) -> None:
+    store = hr.Store(tmp_path)
+    plain = numbers().map(double)
+    assert key(plain.cache(store).take(3)) == key(plain.take(3))
+    named = key(numbers().map(lambda record: store).cache(store, "named", "1.0").take(3))
+    assert [one.kind for one in named.fields] == ["Cached", "window"]
+    assert named == key(plain.cache(store, "named", "1.0").take(3)) != key(plain.cache(store, "named", "1.1").take(3))
 
 
 def test_versions_of_libraries_count_where_they_are_asked_for() -> None:

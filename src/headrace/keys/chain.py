@@ -8,9 +8,9 @@ from functools import partial
 from importlib import metadata
 from typing import Any
 
-from headrace.core.batch import Batch
 from headrace.core.errors import ArgumentError
 from headrace.core.failures import Retry
+from headrace.core.kinds import Nested
 from headrace.core.ragged import Ragged
 from headrace.formats.arrays import Arrays
 from headrace.formats.rows import Counting
@@ -18,6 +18,8 @@ from headrace.formats.rows import Sequence as Listed
 from headrace.keys.contents import Contents, mapped_file, size_and_place
 from headrace.keys.key import Field, Key, Part, digest_of
 from headrace.keys.reached import Reached
+from headrace.nodes.block_shuffled import BlockShuffled
+from headrace.nodes.cached import Cached
 from headrace.nodes.joined import Joined
 from headrace.nodes.leaf import Leaf
 from headrace.nodes.maps import Map
@@ -55,10 +57,16 @@ class _Chain:
         """Return the fields of a chain, from its sources up."""
         steps: list[Node] = []
         while id(node) not in self._fields and len(node.inputs) == 1 and not isinstance(node, Joined):
-            steps.append(node)
+            if isinstance(node, Cached) and _version(node) is not None:
+                break
+            if not isinstance(node, Cached):  # its records are those below
+                steps.append(node)
             node = node.inputs[0]
         if id(node) not in self._fields:
-            made = self._joined(node) if node.inputs else (self._source(node),)
+            if isinstance(node, Cached):
+                made: tuple[Field, ...] = (self._named(node),)
+            else:
+                made = self._joined(node) if node.inputs else (self._source(node),)
             self._fields[id(node)] = (node, made)
         found = self._fields[id(node)][1]
         for step in reversed(steps):
@@ -90,7 +98,7 @@ class _Chain:
         if isinstance(source, Arrays):
             reached.setting("structure", source.structure, (words,))
             for name in source.batch.keys() if node.names is None else node.names:
-                self._column(reached, name, source.batch[name], (words,))
+                self._column(reached, name, source.batch._columns[name], (words,))
             return Field("Arrays", words, tuple(reached.parts))
         if node.names is not None:
             reached.setting("names", node.names, (words,))
@@ -107,8 +115,9 @@ class _Chain:
         return Field(type(source).__name__, words, tuple(reached.parts))
 
     def _column(self, reached: Reached, name: str, column: Any, route: tuple[str, ...]) -> None:
-        if isinstance(column, Batch):
-            for inner, one in column.items():
+        if isinstance(column, Nested):
+            reached.setting(name, "tuple" if column._tuples else "mapping", route)
+            for inner, one in column._columns.items():
                 self._column(reached, f"{name}.{inner}", one, route)
             return
         before = len(reached.parts)
@@ -133,6 +142,13 @@ class _Chain:
             part = Part("column", self._contents.of_file(path), name=place.file, size=size, place=place)
             reached.parts.append(part)
 
+    def _named(self, node: Cached) -> Field:
+        """Return the field of records whose user has said what they are."""
+        reached = Reached(self._contents)
+        for name in ("id", "version"):
+            reached.setting(name, getattr(node.keeper, name, None), (node.words(),))
+        return Field("Cached", node.words(), tuple(reached.parts))
+
     # Steps
 
     def _step(self, node: Node) -> Field:
@@ -140,11 +156,12 @@ class _Chain:
         reached = Reached(self._contents, self.digest)
         kind = type(node).__name__
         settings: dict[str, Any] = dict(_settings(node))
-        if isinstance(node, Ordered):
-            kind, settings = "Ordered", {"make": node.make}
-            if isinstance(node.make, partial) and node.make.func.__module__.startswith("headrace."):
+        if type(node) is Ordered and isinstance(node.make, partial) and not node.make.args:
+            if node.make.func.__module__.startswith("headrace."):  # all the rest follows from it
                 kind, settings = node.make.func.__name__.strip("_"), dict(node.make.keywords)
-                settings.pop("says", None)
+        if isinstance(node, BlockShuffled):
+            settings["runs"] = node.runs  # which records lie in one block is a matter of how they are stored
+        settings.pop("says", None)
         if isinstance(node, Map):
             settings["place"] = None if node.seed is None else node.place
         for name, value in settings.items():
@@ -188,6 +205,12 @@ def _settings(node: Node) -> Iterator[tuple[str, Any]]:
         usual = one.default if one.default is not MISSING else MISSING
         if usual is MISSING or type(value) is not type(usual) or value != usual:
             yield one.name, value
+
+
+def _version(node: Cached) -> str | None:
+    """Return what the user calls the version of a cache's records; None where their own key does."""
+    version: str | None = getattr(node.keeper, "version", None)
+    return version
 
 
 def _is_node(value: Any) -> bool:

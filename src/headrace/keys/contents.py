@@ -21,6 +21,7 @@ from headrace.keys.key import Place, digest_of
 PIECE = 8 << 20
 """Bytes that one thread sums up at a time."""
 
+_SIZE = 20  # bytes of a digest
 _WORTH_KEEPING = 1 << 20  # bytes of a mapped file
 _FRESH = 2_000_000_000  # nanoseconds in which a file may be written to again without another time
 _THREADS = min(8, os.cpu_count() or 1)
@@ -107,21 +108,21 @@ def _mapped_name(array: NDArray[Any]) -> str | None:
 
 
 def _stamp(path: str, about: os.stat_result) -> str:
-    return f"{os.path.realpath(path)} {about.st_size} {about.st_mtime_ns} {about.st_ino}"
+    return f"{os.path.realpath(path)} {about.st_size} {about.st_mtime_ns} {about.st_ctime_ns} {about.st_ino}"
 
 
 def _is_settled(about: os.stat_result) -> bool:
-    return time.time_ns() - about.st_mtime_ns > _FRESH
+    return time.time_ns() - max(about.st_mtime_ns, about.st_ctime_ns) > _FRESH
 
 
 def _of_array(array: NDArray[Any]) -> str:
     header = f"{array.dtype if array.dtype.names else array.dtype.str} {array.shape}"
     if array.dtype.names:  # field by field: what lies between them is chance
-        return digest_of([header, *(_of_array(array[name]) for name in array.dtype.names)])
+        return digest_of([header, *(_of_array(array[name]) for name in array.dtype.names)], _SIZE)
     if array.nbytes <= PIECE:
-        return digest_of([header, _sha256(array)])
+        return digest_of([header, _sha256(array)], _SIZE)
     with ThreadPoolExecutor(_THREADS) as threads:
-        return digest_of([header, *threads.map(_sha256, _pieces(array))])
+        return digest_of([header, *threads.map(_sha256, _pieces(array))], _SIZE)
 
 
 def _pieces(array: NDArray[Any]) -> Iterator[NDArray[Any]]:

@@ -13,6 +13,8 @@ from headrace.core.errors import ArgumentError
 VERSION = 1
 """Of what is looked at, and how it is written down: another one makes other keys."""
 
+_WHOLE = 20  # bytes of a digest that stands by itself; those within a key have fewer
+
 Kind: TypeAlias = Literal["setting", "code", "value", "names", "column", "content", "library", "below"]
 
 
@@ -78,7 +80,7 @@ class Field:
     @cached_property
     def digest(self) -> str:
         """Forty hexadecimal digits that stand for the field."""
-        return digest_of([self.kind, *(f"{part.kind} {part.digest}" for part in self.parts)])
+        return digest_of([self.kind, *(f"{part.kind} {part.digest}" for part in self.parts)], _WHOLE)
 
     def to_json(self) -> dict[str, Any]:
         """Return the field as plain JSON."""
@@ -102,7 +104,7 @@ class Key:
     @cached_property
     def digest(self) -> str:
         """Forty hexadecimal digits that stand for the key."""
-        return digest_of([f"headrace key {VERSION}", *(one.digest for one in self.fields)])
+        return digest_of([f"headrace key {VERSION}", *(one.digest for one in self.fields)], _WHOLE)
 
     def __eq__(self, other: object) -> bool:
         return self.digest == other.digest if isinstance(other, Key) else NotImplemented
@@ -133,13 +135,13 @@ class Key:
         return key
 
 
-def digest_of(pieces: Iterable[str | bytes]) -> str:
-    """Return forty hexadecimal digits for pieces, whose borders count.
+def digest_of(pieces: Iterable[str | bytes], size: int = 12) -> str:
+    """Return hexadecimal digits, two for each byte of ``size``, for pieces, whose borders count.
 
     >>> digest_of(["ab", "c"]) == digest_of(["a", "bc"])
     False
     """
-    digest = blake2b(digest_size=20)
+    digest = blake2b(digest_size=size)
     for piece in pieces:
         content = piece if isinstance(piece, bytes) else piece.encode("utf-8", "surrogatepass")
         digest.update(b"%d:" % len(content))

@@ -82,6 +82,7 @@ def name_of(value: Any) -> str:
     return f"{module}.{name}" if isinstance(module, str) else name
 
 
+@lru_cache(maxsize=4096)
 def shown_file(file: str, module: str | None) -> str:
     """Return a file's name as a message shows it: below the folder that it is imported from.
 

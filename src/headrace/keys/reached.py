@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
-from functools import lru_cache, partial
+from functools import partial
 from hashlib import sha256
 from importlib import import_module as load  # of the user's
 from pathlib import Path
@@ -27,7 +27,7 @@ from headrace.keys.values import Route, Values, plain_state
 from headrace.keys.written import find_written
 
 _OF_MODULES = {"__name__", "__file__", "__doc__", "__spec__", "__loader__", "__package__", "__path__", "__cached__"}
-_SECRET = ("key", "token", "secret", "password", "passwd", "credential", "auth")
+_SECRET = ("key", "token", "secret", "pass", "pw", "cred", "auth")
 _SHOWN = 16  # characters of text: enough for a mode or a unit, too few for most secrets
 _CODES = 20_000
 
@@ -219,7 +219,6 @@ class Reached:
 _WRAPPERS = (property, staticmethod, classmethod, types.MethodDescriptorType, types.MemberDescriptorType)
 _OF_TUPLES = ("_fields", "_field_defaults")
 _DATACLASS = ("init", "repr", "eq", "order", "unsafe_hash", "frozen")
-_PARTS_OF_CLASSES = {"__init_subclass__", "__class_getitem__", "__slots__"}
 
 
 def _is_definition(value: Any) -> bool:
@@ -285,7 +284,6 @@ def _imported(
     yield from _used(statement.module.partition(".")[0] if statement.is_root else name, found, uses)
 
 
-@lru_cache(maxsize=1024)
 def _is_users_root(root: str) -> bool:
     if root in sys.modules:
         return is_users_module(sys.modules[root])
@@ -330,7 +328,7 @@ def _is_generated(function: types.FunctionType, kind: type) -> bool:
 
 def _is_pythons(name: str, value: Any, kind: type) -> bool:
     if name.startswith("__") and name.endswith("__"):
-        return name not in _PARTS_OF_CLASSES and not isinstance(value, classmethod | staticmethod | property)
+        return name != "__slots__" and not callable(value) and not isinstance(value, classmethod | property)
     if name == "_abc_impl" or isinstance(value, types.GetSetDescriptorType | types.MemberDescriptorType):
         return True
     if issubclass(kind, Enum):

@@ -247,7 +247,7 @@ class Values:
         pieces = [b"o", self._encode(type(value), route), *self._each(b"", (made_by, arguments), route)]
         for place, part in enumerate(rest[:3]):
             if place == 0 and type(part) is dict and all(isinstance(name, str) for name in part):
-                pieces += [b"{", *self._named_values(part, route)]
+                pieces += [b"{", *self._named_values(_without_cached(type(value), part), route)]
             else:
                 pieces.append(self._encode(part if place == 0 or part is None else list(part), route))
         return pieces
@@ -268,8 +268,13 @@ def plain_state(value: Any) -> dict[str, Any] | None:
             told = f"_{owner.__name__.lstrip('_')}{name}" if name.startswith("__") and not name.endswith("__") else name
             if told not in ("__dict__", "__weakref__") and hasattr(value, told):
                 state[told] = getattr(value, told)
+    return {name: one for name, one in _without_cached(kind, state).items() if name not in _ABOUT}
+
+
+def _without_cached(kind: type, state: dict[str, Any]) -> dict[str, Any]:
+    """Return attributes without those that are made of the others when they are first asked for."""
     cached = {name for owner in kind.__mro__ for name, one in vars(owner).items() if isinstance(one, cached_property)}
-    return {name: one for name, one in state.items() if name not in cached | _ABOUT}  # they are made of the others
+    return {name: one for name, one in state.items() if name not in cached}
 
 
 def _is_found(value: Any) -> bool:
