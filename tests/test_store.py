@@ -421,8 +421,8 @@ def test_a_store_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         hr.Store(tmp_path / "file")
     with pytest.raises(hr.StoreError, match="cannot write to"):
         hr.Store(tmp_path / "file" / "below").submit([1], "data", "1")
-    with pytest.raises(hr.ArgumentError, match="is a URL"):
-        hr.Store("s3://bucket/prefix")
+    with pytest.raises(hr.ArgumentError, match=r"no addresses s4://.* Did you mean s3://"):
+        hr.Store("s4://bucket/prefix")
     for nothing in ("", None, 3, b"x"):
         with pytest.raises(hr.ArgumentError):
             hr.Store(nothing)  # type: ignore[arg-type]

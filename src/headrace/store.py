@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, ParamSpec
 
 from headrace.core.arguments import whole
-from headrace.core.errors import ArgumentError, StoreError
+from headrace.core.durations import seconds_of
+from headrace.core.errors import ArgumentError, NotFoundError, StoreError
 from headrace.core.fingerprint import of_function
 from headrace.dataset import Dataset
 from headrace.feed import feed_of
@@ -19,8 +20,11 @@ from headrace.stores.local import Folder
 from headrace.stores.manifest import Manifest
 from headrace.stores.names import checked
 from headrace.stores.reader import Stored
+from headrace.stores.tags import Tag
 from headrace.stores.verify import verify
-from headrace.writing import Draft, write, write_once
+from headrace.stores.versions.garbage import Garbage
+from headrace.stores.versions.log import Log, log
+from headrace.writing import Draft, now, write, write_once
 
 Arguments = ParamSpec("Arguments")
 
@@ -271,10 +275,84 @@ class Store:
         """Take a version away, with those that it replaced, and the files that no other version shares.
 
         Who has read from it reads on. While a manifest somewhere in the store is damaged, no files are taken away,
-        since it cannot be told which of them it needs.
+        since it cannot be told which of them it needs. Far away, where a writer may be about to share them, files stay
+        until :meth:`gc`.
 
         Raises:
             NotFoundError: There is no such version.
-            StoreError: The store cannot be written to.
+            StoreError: The store cannot be written to; or a tag names this version.
         """
-        self._home.delete(checked(id, "id"), checked(version, "version"))
+        id, version = checked(id, "id"), checked(version, "version")
+        tags = [tag for tag, tagged in self.tags(id).items() if tagged == version]
+        if tags and self._catalog.has(id, version):
+            raise StoreError(
+                f"version {version!r} of {id!r} is tagged {', '.join(map(repr, tags))}: untag(...) it first"
+            )
+        self._home.delete(id, version)
+
+    def tag(self, id: str, version: str, tag: str) -> None:
+        """Give a version another name, such as ``"best"``, which works wherever a version does and can be moved.
+
+        Args:
+            id: The dataset.
+            version: The version, or another tag of it.
+            tag: The name; what it named before keeps its own.
+
+        Raises:
+            NotFoundError: There is no such version.
+            ArgumentError: The tag cannot be a name, or is a version's.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     store = Store(folder)
+        ...     _ = store.submit([1, 2, 3], "numbers", "1.0")
+        ...     store.tag("numbers", "1.0", "best")
+        ...     store.tags("numbers"), store.fetch("numbers", "best")[2]
+        ({'best': '1.0'}, 3)
+        """
+        id, tag = checked(id, "id"), checked(tag, "tag")
+        if self._catalog.has(id, tag):
+            raise ArgumentError(f"{tag!r} is a version of {id!r}, and cannot be a tag as well: choose another name")
+        manifest = self.manifest(id, version)
+        said = Tag(manifest.version, manifest.digest, now())
+        self._catalog.backend.put(self._catalog.tag_key(id, tag), said.encode())
+
+    def untag(self, id: str, tag: str) -> None:
+        """Take a tag away; the version stays.
+
+        Raises:
+            NotFoundError: There is no such tag.
+        """
+        id, tag = checked(id, "id"), checked(tag, "tag")
+        if self._catalog.tagged(id, tag) is None:
+            there = ", ".join(map(repr, self.tags(id))) or "none"
+            raise NotFoundError(f"no tag {tag!r} of {id!r}; there are {there}")
+        self._catalog.backend.delete(self._catalog.tag_key(id, tag))
+
+    def tags(self, id: str) -> dict[str, str]:
+        """Return the version under each tag of a dataset."""
+        return self._catalog.tags(checked(id, "id"))
+
+    def log(self, id: str) -> Log:
+        """Return the versions of a dataset, the newest first: parents, when, by which code, records, bytes, tags.
+
+        Raises:
+            NotFoundError: There is no such dataset.
+        """
+        return log(self._catalog, checked(id, "id"))
+
+    def gc(self, dry_run: bool = True, grace: float | str = "1 h") -> Garbage:
+        """Find the parts that no version refers to, and take them away.
+
+        Args:
+            dry_run: Whether to look only.
+            grace: How old a part must be, such as ``"1 h"``, by the clock of the place where it lies: writers send
+                parts before the version that needs them.
+
+        Returns:
+            How many parts, and of how many bytes, went or would go.
+
+        Raises:
+            StoreError: A manifest is damaged, so that it cannot be told what is garbage; or it cannot be taken away.
+        """
+        return self._home.collect(seconds_of(grace, "grace") if grace else 0.0, bool(dry_run))

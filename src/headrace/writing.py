@@ -98,10 +98,12 @@ def write_once(home: Home, feed: Callable[[], Feed], draft: Draft) -> bool:
 
     if done():
         return False
+
+    def build(turn: Turn) -> Manifest:
+        return write(home, feed(), draft, turn)
+
     with _waiting(draft) as told:
-        return build_once(
-            home.turns, draft.id, draft.version, done, lambda turn: write(home, feed(), draft, turn), told
-        )
+        return build_once(home.turns, draft.id, draft.version, done, build, told)
 
 
 def now() -> str:
@@ -142,7 +144,7 @@ def _bar(draft: Draft, total: int | None) -> Iterator[Callable[[int], object] | 
 
 
 @contextmanager
-def _waiting(draft: Draft) -> Iterator[Callable[[str], object] | None]:
+def _waiting(draft: Draft) -> Iterator[Callable[[str], None] | None]:
     """Give what shows who builds what we wait for."""
     if not _is_shown(draft.progress):
         yield None

@@ -5,7 +5,7 @@ one succeeds. Parts are named by their content, so two builders of the same reco
 keys. Three things stand in for the lock that a store on disk has:
 
 * A writer notes under ``tmp/`` which parts it relies on *before* it looks which of them are there. Who collects what
-  nobody refers to spares those, and whatever is younger than a grace; see :mod:`headrace.stores.garbage`.
+  nobody refers to spares those, and whatever is younger than a grace; see :mod:`headrace.stores.versions.garbage`.
 * After its version has appeared it looks once more whether all parts are there, and sends again what is not.
 * Places among the versions are claimed by conditional creation too, so that they stay in order while listings lag.
 """
@@ -32,6 +32,7 @@ from headrace.stores.manifest import Manifest, Part
 from headrace.stores.packing import Codec
 from headrace.stores.shelves import Shelf
 from headrace.stores.transfer.upload import upload
+from headrace.stores.versions.garbage import Garbage, collect
 
 _PART_BYTES = 64 << 20
 _THREADS = 8  # that send: what one takes to answer, others use
@@ -172,6 +173,10 @@ class Bucket:
         files = [File.of(part, name) for name in part.files]
         found = (self.backend.look(file.key) for file in files)
         return all(entry is not None and entry.size == file.size for file, entry in zip(files, found, strict=True))
+
+    def collect(self, grace: float, dry_run: bool) -> Garbage:
+        """Take away the parts that no version refers to, if no writer relies on them."""
+        return collect(self.catalog, grace, dry_run)
 
     def delete(self, id: str, version: str) -> None:
         """Take away a version, with those whose name it took. Its parts stay until garbage is collected.

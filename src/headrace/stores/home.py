@@ -10,6 +10,7 @@ from headrace.stores.catalog import Catalog
 from headrace.stores.leases.turns import Turns
 from headrace.stores.manifest import Manifest
 from headrace.stores.shelves import Shelf
+from headrace.stores.versions.garbage import Garbage
 
 
 class Home(Protocol):
@@ -66,6 +67,14 @@ class Home(Protocol):
         Raises:
             ExistsError: The version is there, and may not be replaced.
             StoreError: It cannot be written.
+        """
+        ...
+
+    def collect(self, grace: float, dry_run: bool) -> Garbage:
+        """Take away the parts that no version refers to, if they are older than so many seconds.
+
+        Raises:
+            StoreError: A manifest cannot be read, or a part cannot be taken away.
         """
         ...
 

@@ -35,6 +35,7 @@ from headrace.stores.disk import appear, is_held, let_go, make_folders, speaking
 from headrace.stores.leases.local import LocalTurns
 from headrace.stores.manifest import Manifest, Part
 from headrace.stores.ondisk import OnDisk
+from headrace.stores.versions.garbage import Garbage, collect
 
 _TOUCHED = "touched"
 """A file in which a writer notes the parts that it is about to move, so that the next one can tidy up after it."""
@@ -225,6 +226,18 @@ class Folder:
             kept.parent.mkdir(exist_ok=True)
             os.replace(write_synced(stage / "kept", path.read_bytes()), kept)
             sync_folder(kept.parent)
+
+    def collect(self, grace: float, dry_run: bool) -> Garbage:
+        """Take away the parts that no version refers to, and what dead writers left.
+
+        The store's lock is held meanwhile, so that no writer counts on a part that goes.
+        """
+        if not self.root.exists():
+            return Garbage(0, 0, 0, dry_run)
+        with speaking(self.root), self._locked():
+            if not dry_run:
+                self._clear()
+            return collect(self.catalog, grace, dry_run)
 
     def delete(self, id: str, version: str) -> None:
         """Take away a version, with those whose name it took, and then the parts that nothing else refers to.

@@ -1,0 +1,129 @@
+"""Parts that nothing refers to: found, and taken away once that is safe.
+
+A writer sends parts before the manifest that refers to them. So what nobody refers to is garbage only if
+
+* no writer has noted under ``tmp/`` that it relies on it, and
+* it is older than a grace, by the clock of the place where it lies: the clock of this machine does not matter.
+
+The parts are listed before the manifests and the notes are read: what comes to be needed meanwhile is seen. Before each
+part goes, the notes are read once more.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from headrace.core.amounts import text_of
+from headrace.core.errors import NotFoundError, StoreError
+from headrace.stores.backends.protocol import Backend, Entry
+from headrace.stores.catalog import OBJECTS, Catalog
+from headrace.stores.manifest import Manifest
+
+_NOTES = "tmp/"
+_OLD_NOTE = 7 * 86400.0  # seconds after which a writer's note is that of a dead one
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """What was found.
+
+    Args:
+        parts: How many parts nothing refers to, and nobody relies on.
+        bytes: How many bytes they have where they are kept.
+        young: How many more there are that are younger than the grace, or whose age is not known.
+        dry_run: Whether they are there still.
+    """
+
+    parts: int
+    bytes: int
+    young: int
+    dry_run: bool
+
+    def __str__(self) -> str:
+        done = "would go" if self.dry_run else "are gone"
+        young = f"; {self.young:,} more are younger than the grace, or of no known age" if self.young else ""
+        return f"{self.parts:,} parts of {text_of(self.bytes)} {done}{young}"
+
+
+def collect(catalog: Catalog, grace: float, dry_run: bool) -> Garbage:
+    """Take away the parts that no version refers to.
+
+    Args:
+        catalog: Of the store.
+        grace: How many seconds old they must be, at least.
+        dry_run: Whether to look only.
+
+    Raises:
+        StoreError: A manifest cannot be read, so that it cannot be told which parts it needs; or a part cannot go.
+    """
+    backend = catalog.backend
+    parts = _parts(backend)
+    now = _time_there(backend) if grace > 0 and parts else None
+    spared = _needed(catalog) | _relied_on(backend, now)
+    unused = {digest: entries for digest, entries in parts.items() if digest not in spared}
+    old = {digest: entries for digest, entries in unused.items() if grace <= 0 or _age(entries, now) >= grace}
+    for digest, entries in {} if dry_run else old.items():
+        if digest not in _relied_on(backend, now):
+            for entry in entries:
+                backend.delete(entry.key)
+    size = sum(entry.size for entries in old.values() for entry in entries)
+    return Garbage(len(old), size, len(unused) - len(old), dry_run)
+
+
+def _parts(backend: Backend) -> dict[str, list[Entry]]:
+    """Return the objects of each part."""
+    found: dict[str, list[Entry]] = {}
+    for entry in backend.list(OBJECTS):
+        found.setdefault(entry.key.removeprefix(OBJECTS).partition("/")[0], []).append(entry)
+    return found
+
+
+def _time_there(backend: Backend) -> float | None:
+    """Return what time it is by the clock of the place; None where it keeps no times."""
+    key = f"{_NOTES}{uuid.uuid4().hex}.time"
+    backend.put(key, b"")
+    try:
+        entry = backend.look(key)
+    finally:
+        backend.delete(key)
+    return None if entry is None else entry.modified
+
+
+def _needed(catalog: Catalog) -> set[str]:
+    needed: set[str] = set()
+    for key, manifest in catalog.everything():
+        if not isinstance(manifest, Manifest):
+            raise StoreError(
+                f"nothing was taken away, since {catalog.shown}/{key} cannot be read, and may need it: {manifest}; "
+                "delete that version, or write it again"
+            ) from manifest
+        needed.update(part.digest for part in manifest.parts)
+    return needed
+
+
+def _relied_on(backend: Backend, now: float | None) -> set[str]:
+    """Return the parts that writers who may be alive rely on; notes of those that surely are not go."""
+    return {digest for note in list(_notes(backend, now)) for digest in note}
+
+
+def _notes(backend: Backend, now: float | None) -> Iterator[list[str]]:
+    for entry in backend.list(_NOTES):
+        if not entry.key.endswith(".json") or "/" in entry.key.removeprefix(_NOTES):
+            continue
+        if now is not None and entry.modified is not None and now - entry.modified > _OLD_NOTE:
+            backend.delete(entry.key)
+            continue
+        with suppress(NotFoundError, ValueError):  # its writer is done; or no note of ours
+            yield json.loads(bytes(backend.get(entry.key)))
+
+
+def _age(entries: list[Entry], now: float | None) -> float:
+    """Return for how many seconds the youngest file of a part has been there; below 0 where that is not known."""
+    times = [entry.modified for entry in entries]
+    if now is None or None in times:
+        return -1.0
+    return now - max(time for time in times if time is not None)
