@@ -49,6 +49,7 @@ from headrace.nodes.leaf import Leaf
 from headrace.nodes.maps import BatchMap, Map, RecordMap
 from headrace.nodes.node import Context, Node
 from headrace.nodes.ordered import Ordered
+from headrace.nodes.passes import announce
 from headrace.nodes.sharded import Remainder, Sharded
 from headrace.nodes.show import chain, costs_nothing, known_length
 from headrace.nodes.shuffle_study import study
@@ -835,6 +836,7 @@ class Dataset:
     def _read_all(self) -> Records:
         context, length = Context(), len(self)
         pieces: list[Records] = []
+        announce(self._node, length)
         for start in range(0, max(length, 1), _BLOCK):
             try:
                 at = At(np.arange(start, min(start + _BLOCK, length), dtype=np.int64))

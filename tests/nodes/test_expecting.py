@@ -134,3 +134,14 @@ def test_workers_tell_too_and_others_are_not_asked() -> None:
     got = [batch.tolist() for batch in Dataset(far).batch(5).stream(workers=hr.Threads(2))]
     assert got == [list(range(start, start + 5)) for start in range(0, 300, 5)]
     assert far.told
+
+
+def test_a_pass_over_all_records_is_announced_at_once() -> None:
+    a, b = Far([5, 5], 10), Far([5, 5, 5], 10)
+    joined = hr.concat([Dataset(a), Dataset(b).skip(6)])
+    assert len(joined.filter(lambda x: x > 2)) == 16
+    assert (a.told, b.told) == ([[0, 1]], [[1, 2]])
+    Dataset(a).shuffle(0).take(1).collect()
+    assert len(a.told[1]) == 1
+    assert len(Dataset(a)[::-1].sort_by(lambda x: x)) == 10
+    assert a.surprises() == b.surprises() == 0

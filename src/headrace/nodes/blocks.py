@@ -15,6 +15,7 @@ from headrace.core.errors import RecordError
 from headrace.core.records import Columns, Records
 from headrace.nodes.forgive import Parting
 from headrace.nodes.node import Context, Node
+from headrace.nodes.passes import announce
 
 _MOST_RECORDS = 4096
 _MOST_BYTES = 16 << 20
@@ -27,6 +28,7 @@ def blocks(node: Node, length: int) -> Iterator[tuple[At, Records]]:
         RecordError: A record fails. A map's own policy may leave it out of a batch, not of a pass over all.
     """
     context = Context()
+    announce(node, length)
     start, rows = 0, 1
     while start < length:
         at = At(np.arange(start, min(start + rows, length), dtype=np.int64))

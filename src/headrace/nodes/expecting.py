@@ -24,7 +24,7 @@ AHEAD = 1 << 30
 
 _STRETCHES = 16  # into which that is divided: when one is over, sources are told anew
 _MOST_STRETCHES = 64
-_LOOKED_AT = 4096  # records of a stretch
+_LOOKED_AT = 2048  # records of a stretch
 _BATCHES = 64  # of a stretch of batches that cannot be looked into record by record
 _JITTER = np.random.Generator(np.random.PCG64(0)).random(_LOOKED_AT)  # else every k-th would be of one lane
 
