@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-from moto.server import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
 App: TypeAlias = Any  # of WSGI

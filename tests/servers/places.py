@@ -45,7 +45,8 @@ class Place:
 
     def fresh(self, prefix: str = "some prefix") -> str:
         """Return the URL of a place where nothing lies yet."""
-        return f"{self.make(f'bucket-{uuid.uuid4().hex[:12]}')}/{prefix}".rstrip("/")
+        name = f"bucket{uuid.uuid4().hex[:12]}"  # GCS's client encodes a hyphen, which moto leaves as it comes
+        return f"{self.make(name)}/{prefix}".rstrip("/")
 
 
 _PATIENCE = {"deadline": "20", "timeout": "5"}

@@ -22,7 +22,7 @@ STRANGE = (
     "datasets/with space/two  spaces.json",
     "datasets/per%cent/a%20b%2F",
     "datasets/q?x=1&y#z/+,;:@!$'()*=",
-    "datasets/~tilde/br[a]c{k}ets/<x>|^`\"",
+    'datasets/~tilde/br[a]c{k}ets/<x>|^`"',
     "datasets/ünï/日本語/😀",
     "datasets/e\u0301 composed and not é",
     "datasets/.tags/best.json",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -44,6 +45,26 @@ CREDENTIALS: Mapping[Cloud, str] = {
     "with AZURE_CLIENT_SECRET and AZURE_TENANT_ID",
 }
 """Where each cloud's credentials are looked for, for messages."""
+
+_forked = False
+
+
+def _note_fork() -> None:
+    global _forked
+    _forked = _forked or "obstore" in sys.modules
+
+
+os.register_at_fork(after_in_child=_note_fork)
+
+
+def is_forked() -> bool:
+    """Return whether this process was forked from one that has obstore loaded.
+
+    Its threads stayed behind, so a request would wait for ever; and since the child shares what they wait on, it would
+    also take away answers that the parent waits for.
+    """
+    return _forked
+
 
 _AZURE_HOSTS = (".blob.core.windows.net", ".dfs.core.windows.net")
 

@@ -73,14 +73,14 @@ class Files:
             yield from _walk(self.root / folder, f"{folder}/" if folder else "", begin)
 
     def delete(self, key: str) -> None:
-        """Take an object away, and the folders that it leaves empty."""
+        """Take an object away, and the folders that it leaves empty, but for those right below the root."""
         path = self._path(key)
         with speaking(self.root), suppress(*_GONE):
             path.unlink()
             sync_folder(path.parent)
         for folder in path.parents:
-            if folder == self.root or not _removed(folder):
-                return
+            if self.root in (folder, folder.parent) or not _removed(folder):
+                return  # the folders right below the root are those of a store, which others count on
 
     def _path(self, key: str) -> Path:
         return self.root / checked_key(key)
