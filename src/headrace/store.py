@@ -188,6 +188,7 @@ class Store:
         The name is the key: whoever changes what the function gives must change the version. Where two processes make
         the same version at the same time, the first one published is what both fetch.
 
+        >>> import numpy as np
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
         ...     @Store(folder).cacheable("squares", "1.0")
