@@ -33,6 +33,7 @@ class Ahead:
         self._lock = threading.Lock()
         self._queue: deque[Part] = deque()
         self._ranks: dict[str, int] = {}
+        self._listed: frozenset[str] = frozenset()
         self._running = 0
 
     def expect(self, parts: Sequence[Part]) -> None:
@@ -40,6 +41,7 @@ class Ahead:
         unique = list({part.digest: part for part in parts}.values())
         with self._lock:
             self._ranks = {part.digest: rank for rank, part in enumerate(unique)}
+            self._listed = frozenset(self._ranks)
             self._queue = deque(unique)
             for digest in self._brought.keys() - self._ranks:
                 self._release(self._brought.pop(digest))
@@ -52,7 +54,7 @@ class Ahead:
             self._brought.pop(part.digest, None)
             if self._ranks:
                 self._start()
-            return Need(dict(self._ranks))
+            return Need(dict(self._ranks), -1, self._listed)
 
     def _start(self) -> None:
         while self._running < min(_THREADS, len(self._queue)):
@@ -73,7 +75,7 @@ class Ahead:
                 if part is None or time.monotonic() > tried_until:
                     self._running -= 1
                     return
-                need = Need(dict(self._ranks), self._ranks[part.digest])
+                need = Need(dict(self._ranks), self._ranks[part.digest], self._listed)
             if self._has_brought(part, need):
                 pause, tried_until = _PAUSES[0], time.monotonic() + _PATIENCE
                 with self._lock:

@@ -80,10 +80,13 @@ class Cache:
         Raises:
             OSError: The folder cannot be made or written to.
         """
-        for folder in (self.room.parts, self.room.tmp, self.root / "locks"):
-            folder.mkdir(parents=True, exist_ok=True)
         path = self.room.lock(part.digest)
-        lock = locks.take(path)
+        try:
+            lock = locks.take(path)
+        except FileNotFoundError:
+            for folder in (self.room.parts, self.room.tmp, path.parent):
+                folder.mkdir(parents=True, exist_ok=True)
+            lock = locks.take(path)
         try:
             yield lock is not None
         finally:

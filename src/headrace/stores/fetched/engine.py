@@ -6,7 +6,6 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from headrace.core.errors import HeadraceError, HeadraceWarning
 from headrace.core.warn import warn
@@ -15,6 +14,7 @@ from headrace.stores.fetched import locks
 from headrace.stores.fetched.buffers import Buffers, Busy
 from headrace.stores.fetched.cache import Cache
 from headrace.stores.fetched.crew import Crew
+from headrace.stores.fetched.lending import Lending
 from headrace.stores.fetched.memory import Memory
 from headrace.stores.fetched.room import KEPT, NOW, Need, NoRoom
 from headrace.stores.manifest import Part
@@ -46,13 +46,6 @@ class Stats:
     held: int = 0
 
 
-class Found(NamedTuple):
-    """A part at hand, and whether it may be kept as long as one likes: what is held in memory may not."""
-
-    buffers: Buffers
-    lasting: bool
-
-
 class Engine:
     """What brings parts; it knows nothing of who asks.
 
@@ -60,13 +53,15 @@ class Engine:
         backend: Where they are kept.
         cache: The folder, or None.
         memory: For what the folder cannot take.
+        lending: The tables that are open.
         verify: Whether sums are taken of what is found in the folder.
     """
 
-    def __init__(self, backend: Backend, cache: Cache | None, memory: Memory, verify: bool) -> None:
+    def __init__(self, backend: Backend, cache: Cache | None, memory: Memory, lending: Lending, verify: bool) -> None:
         self.backend = backend
         self.cache = cache
         self.memory = memory
+        self.lending = lending
         self.verify = verify
         self.ahead = Crew(_THREADS, "headrace-ahead")
         self._now = Crew(_THREADS, "headrace-fetch")
@@ -83,7 +78,7 @@ class Engine:
         with self._lock:
             self._counted.update(more)
 
-    def obtain(self, part: Part, need: Need = NOW) -> Found:
+    def obtain(self, part: Part, need: Need = NOW) -> Buffers:
         """Return a part, which somebody waits for.
 
         Raises:
@@ -92,7 +87,7 @@ class Engine:
         """
         if self.cache is not None and not self.memory.has(part):
             try:
-                return Found(self._cached(self.cache, part, need), True)
+                return self._cached(self.cache, part, need)
             except NoRoom as problem:
                 self._say(str(problem))
             except HeadraceError:
@@ -101,7 +96,7 @@ class Engine:
                 self._say(f"{problem.strerror or problem} ({problem.filename or self.cache.root})")
         found = self.memory.get(part, self._load, need)
         assert found is not None, "for what is waited for there is always room"
-        return Found(found, self.backend.url.startswith("memory:") and not part.packed)
+        return found
 
     def bring(self, part: Part, need: Need) -> bool:
         """Fetch a part that nobody waits for yet; return False if there is no room for it now.
@@ -119,7 +114,10 @@ class Engine:
                 else:
                     self.cache.mark(part, KEPT)
                 return True
-            except (NoRoom, Busy):
+            except Busy:
+                return False
+            except NoRoom:
+                self.lending.spare(part.size, need.listed, waited_for=False)  # and then it is tried again
                 return False
             except HeadraceError:
                 raise
@@ -149,6 +147,8 @@ class Engine:
             except Busy:
                 pass
             except NoRoom as problem:
+                if self.lending.spare(part.size, need.listed, waited_for=True):
+                    continue
                 if not problem.passing or time.monotonic() - began > _BRIEFLY:
                     raise
             waited = True
@@ -174,7 +174,7 @@ class Engine:
             self._count(evicted=len(gone))
             download(self.backend, part, place, pool)
             self._count(fetched=1, bytes=part.size)
-            return cache.adopt(part, place, KEPT if need.rank >= 0 else 0.0)
+            return cache.adopt(part, place, 0.0 if need.waited_for else KEPT)
 
     def _load(self, part: Part) -> Buffers:
         return self._loaded(part, self._now)

@@ -138,4 +138,4 @@ def pauses() -> Iterator[float]:
     pause, longest = _POLL
     while True:
         yield pause
-        pause = min(pause * 1.5, longest)
+        pause = min(pause * 1.2, longest)

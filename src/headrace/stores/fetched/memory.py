@@ -7,6 +7,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 
 from headrace.stores.fetched.buffers import Buffers
+from headrace.stores.fetched.lending import Lending
 from headrace.stores.fetched.room import Need
 from headrace.stores.manifest import Part
 
@@ -14,15 +15,14 @@ from headrace.stores.manifest import Part
 class Memory:
     """Parts of one process.
 
-    Nobody says when he has done with a part in memory. So what is fetched ahead takes half of the room at most, and
-    what was asked for last has the other half.
-
     Args:
         limit: The most bytes of them; the one that is asked for is held in any case.
+        lending: Their tables: what goes is closed.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: float, lending: Lending) -> None:
         self.limit = limit
+        self._lending = lending
         self._parts: OrderedDict[str, tuple[int, Buffers]] = OrderedDict()
         self._coming = 0  # bytes
         self._lock = threading.Lock()
@@ -61,16 +61,21 @@ class Memory:
     def _make_room(self, size: int, need: Need) -> bool:
         sizes = {name: size for name, (size, _) in self._parts.items()}
         excess = size + self._coming + sum(sizes.values()) - self.limit
-        if need.rank >= 0:
-            ahead = sum(size for name, size in sizes.items() if need.expected.get(name, need.rank) < need.rank)
-            if 2 * (size + self._coming + ahead) > self.limit:
-                return False
+        if excess <= 0:
+            return True
+        ages = self._lending.ages()
         old = [name for name in sizes if name not in need.expected]
+        if not need.waited_for:
+            old = [name for name in old if name not in ages or name not in need.listed]
         later = [name for name in sizes if need.expected.get(name, -1) > need.rank]
-        names = old + sorted(later, key=need.expected.__getitem__, reverse=True)
+        names = sorted(old, key=lambda name: ages.get(name, 0))
+        names += sorted(later, key=need.expected.__getitem__, reverse=True)
+        if not need.waited_for and sum(sizes[name] for name in names) < excess:
+            return False
         for name in names:
             if excess <= 0:
                 break
             del self._parts[name]
+            self._lending.close(name)
             excess -= sizes[name]
-        return need.rank < 0 or excess <= 0
+        return True

@@ -19,7 +19,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,11 +52,18 @@ class Need:
 
     Args:
         expected: The parts that this process will ask for, by digest: the lower the number, the sooner.
-        rank: Of the part that comes. Those that are wanted sooner stay.
+        rank: Of the part that comes; -1 if somebody waits for it. Those that are wanted sooner stay.
+        listed: The expected ones, and those that were expected and have come into use since.
     """
 
     expected: Mapping[str, int] = field(default_factory=dict)
     rank: int = -1
+    listed: Collection[str] = ()
+
+    @property
+    def waited_for(self) -> bool:
+        """Whether somebody waits."""
+        return self.rank < 0
 
 
 NOW = Need()
@@ -159,7 +166,7 @@ class Room:
     def _by_use(self, there: Mapping[str, int], need: Need) -> list[str]:
         """Return what may go, in this order: least recently used first, then what is expected, the latest first."""
         used = {name: self._used(name) for name in there if name not in need.expected}
-        kept = time.time_ns() if need.rank >= 0 else math.inf
+        kept = math.inf if need.waited_for else time.time_ns()
         old = sorted((name for name, at in used.items() if at <= kept), key=used.__getitem__)
         later = [name for name in there if need.expected.get(name, -1) > need.rank]
         return old + sorted(later, key=need.expected.__getitem__, reverse=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import weakref
-from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,11 +17,12 @@ from headrace.stores.backends.protocol import Backend
 from headrace.stores.fetched.ahead import Ahead
 from headrace.stores.fetched.cache import Cache
 from headrace.stores.fetched.engine import Engine, Stats
+from headrace.stores.fetched.lending import Lending
 from headrace.stores.fetched.memory import Memory
 from headrace.stores.files import File
 from headrace.stores.layout import Layout
 from headrace.stores.manifest import Part
-from headrace.stores.mapped import Mapped, Table, open_columns
+from headrace.stores.mapped import Table, open_columns
 
 _MEMORY = 512 << 20  # bytes of parts that are held in memory, where nothing else is said
 _MOST_LOOKED_AT = 64  # parts of a version: more would make the opening of a large one slow
@@ -56,12 +58,19 @@ class Fetched:
         """What works for this process: a child that was forked has neither the threads nor free locks."""
         if os.getpid() not in self._live:
             cache = None if self.folder is None else Cache(self.folder, self.limit)
-            memory = Memory(_MEMORY if self.folder is not None or self.limit is None else self.limit)
-            engine = Engine(self.backend, cache, memory, self.verify)
+            lending = Lending()
+            engine = Engine(self.backend, cache, Memory(self._memory, lending), lending, self.verify)
             ahead = Ahead(engine.bring, engine.release)
             if self._live.setdefault(os.getpid(), (engine, ahead))[0] is engine:
                 weakref.finalize(self, _stop, engine, ahead).atexit = False
         return self._live[os.getpid()]
+
+    @property
+    def _memory(self) -> float:
+        """How many bytes of parts may be held in memory."""
+        if self.backend.url.startswith("memory:"):  # where they lie in any case
+            return math.inf
+        return _MEMORY if self.folder is not None or self.limit is None else self.limit
 
     def check(self, parts: Iterable[Part]) -> None:
         """Make sure that parts are there and of the right size: some of them, where there are many.
@@ -86,16 +95,17 @@ class Fetched:
         return ""
 
     def open(self, part: Part, layout: Layout) -> Table:
-        """Return a part's columns, fetched first where it is not in the folder."""
-        table, lasting = self._opened(part, layout)
-        if lasting:
-            return table
-        return Table(_Lent(layout, partial(self._opened, part, layout)), part.length, table.kind)
+        """Return a part's columns, fetched first where it is not in the folder.
 
-    def _opened(self, part: Part, layout: Layout) -> tuple[Table, bool]:
+        The table may be closed while nobody reads from it, when room is needed, and opens again by itself; views of
+        its columns keep the part where it is.
+        """
+        again = partial(self._opened, part, layout)
+        return self._running[0].lending.lend(part, layout, again(), again)
+
+    def _opened(self, part: Part, layout: Layout) -> Table:
         engine, ahead = self._running
-        found = engine.obtain(part, ahead.use(part))
-        return open_columns(found.buffers, layout, part.length, allow_pickle=True), found.lasting
+        return open_columns(engine.obtain(part, ahead.use(part)), layout, part.length, allow_pickle=True)
 
     def expect(self, parts: Sequence[Part]) -> None:
         """Begin to fetch parts that will be asked for, in this order, as far as there is room."""
@@ -108,32 +118,3 @@ class Fetched:
 
 def _stop(engine: Engine, ahead: Ahead) -> None:
     ahead.stopped = engine.ahead.stopped = True
-
-
-class _Lent(Mapping[str, Mapped]):
-    """Columns of a part that is held in memory, asked for each time: or whoever keeps tables would keep the memory."""
-
-    def __init__(self, layout: Layout, again: Callable[[], tuple[Table, bool]]) -> None:
-        self._layout = layout
-        self._again = again
-        self._kept: Mapping[str, Mapped] | None = None
-
-    def __getitem__(self, name: str) -> Mapped:
-        return self._columns()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._layout.fields)
-
-    def __len__(self) -> int:
-        return len(self._layout.fields)
-
-    def items(self) -> ItemsView[str, Mapped]:
-        return self._columns().items()  # all of them from one asking
-
-    def _columns(self) -> Mapping[str, Mapped]:
-        if self._kept is not None:
-            return self._kept
-        table, lasting = self._again()
-        if lasting:  # the folder had room for it this time
-            self._kept = table.columns
-        return table.columns

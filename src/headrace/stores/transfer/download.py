@@ -183,6 +183,8 @@ def _created(folder: Path, part: Part) -> Iterator[dict[str, Write]]:
     opened: dict[str, int] = {}
     try:
         for name in part.files:
+            if name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name:
+                raise DamageError(f"part {part.digest} has a file {name!r}, which would lie elsewhere")
             opened[name] = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         yield {name: _writing(file) for name, file in opened.items()}
     finally:
