@@ -122,7 +122,7 @@ def cold(data: Data, size: str, address: str) -> dict[str, Any]:
         names = (hr.Dataset, hr.Store)  # what stands behind them is loaded now
         assert names
         start = time.perf_counter()
-        records: Any = remote(address, cache).fetch(NAME, VERSION)
+        records = remote(address, cache).fetch(NAME, VERSION)
         for batch in records.block_shuffle(memory=MEMORY[size], seed=0).batch(data.workload.batch).stream():
             seen.append(batch["label"])
         seconds = time.perf_counter() - start
