@@ -329,6 +329,25 @@ def test_classes_made_while_running_count() -> None:
     assert results[0] == results[1] != results[2]
 
 
+def test_attributes_of_functions_count_where_they_are_read() -> None:
+    def made(limit: int, other: int) -> Callable[[Any], Any]:
+        def inner(x: Any) -> Any:
+            return inner.limit  # type: ignore[attr-defined]
+
+        inner.limit, inner.other = limit, other  # type: ignore[attr-defined]
+        return inner
+
+    assert digest(made(1, 1)) == digest(made(1, 2)) != digest(made(2, 1))
+
+
+def test_the_state_of_the_global_generators_does_not_count() -> None:
+    for draw in (random.random, random.shuffle, np.random.rand, np.random.shuffle):
+        before = digest(closing_over(draw))
+        random.random(), np.random.rand()
+        assert digest(closing_over(draw)) == before
+    assert digest(closing_over(random.random)) != digest(closing_over(random.shuffle))
+
+
 def test_a_secret_is_not_shown() -> None:
     reached = Reached(Contents())
     source = "def f(x): return API_KEY, URL, SIZE"

@@ -43,7 +43,7 @@ class Names:
     Args:
         outside: Each global, and how it goes on behind it; ``()`` where it is used by itself. Sorted.
         imports: Sorted.
-        inside: The same as ``outside`` of the names that imports are bound to.
+        inside: The same as ``outside`` of the names that imports are bound to, and of those closed over.
     """
 
     outside: dict[str, tuple[Attributes, ...]]
@@ -79,7 +79,7 @@ def names_of(code: CodeType) -> Names:
                 inside.setdefault(str(last), set()).add(_attributes(steps, place + 1))
                 for other in others if step.opname.startswith("LOAD_") else ():
                     inside.setdefault(str(other), set()).add(())  # of two names at once, attributes are the last's
-    bound = {one.bound for one in imports}
+    bound = {*(one.bound for one in imports), *code.co_freevars}
     return Names(
         {name: tuple(sorted(outside[name])) for name in sorted(outside)},
         tuple(sorted(imports, key=repr)),

@@ -152,14 +152,14 @@ class Reached:
 
     def _held_by(self, function: types.FunctionType, route: Route) -> Iterator[tuple[str, Any]]:
         """Give what a function closes over and what it looks up, each by its name."""
+        names = _names_of(function.__code__)
         for name, cell in sorted(zip(function.__code__.co_freevars, function.__closure__ or ())):
             try:
-                yield f"closure {name!r}", cell.cell_contents
+                yield from _used(f"closure {name!r}", cell.cell_contents, names.inside.get(name, ((),)))
             except ValueError:
                 yield f"closure {name!r}", _Absent("empty")
         if "__wrapped__" in vars(function):
             yield "__wrapped__", function.__wrapped__  # type: ignore[attr-defined]
-        names = _names_of(function.__code__)
         for name, uses in names.outside.items():
             if name in function.__globals__:
                 if name not in _OF_MODULES:

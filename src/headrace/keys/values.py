@@ -105,7 +105,7 @@ class Values:
             return self._define(value, route) if is_users_class(value) else _named(value)
         if isinstance(value, types.ModuleType):
             return self._define(value, route) if is_users_module(value) else _named(value)
-        return _named(value) if isinstance(value, _BY_NAME) or _is_found(value) else None
+        return _named(value) if isinstance(value, _BY_NAME) or _is_found(value) or _draws(value) else None
 
     def _pieces(self, value: Any, route: Route) -> Iterable[bytes]:
         if (exact := _CONTAINERS.get(type(value))) is not None:
@@ -291,6 +291,14 @@ def _is_found(value: Any) -> bool:
     for part in name.split("."):
         found = getattr(found, part, None)
     return found is value
+
+
+def _draws(value: Any) -> bool:
+    """Say whether a function draws from a global generator, whose state is another one each time."""
+    if not isinstance(value, types.BuiltinFunctionType | types.MethodType):
+        return False
+    modules = (sys.modules.get(name) for name in ("random", "numpy.random"))
+    return any(getattr(module, value.__name__, None) == value for module in modules)
 
 
 def _looked_through(value: Any) -> Any:
