@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
@@ -16,6 +16,7 @@ from headrace.core.source import Indices
 from headrace.stores.layout import check_pickles
 from headrace.stores.manifest import Manifest
 from headrace.stores.mapped import Table
+from headrace.stores.ondisk import OnDisk
 from headrace.stores.shelves import Shelf
 
 _MOST_FILES = 256  # mapped at once by one reader: each holds a file descriptor, of which there often are only 1,024
@@ -74,6 +75,15 @@ class Stored:
         """Return how a chain shows this source."""
         return f"fetch({self.manifest.id!r}, {self.manifest.version!r})"
 
+    def part(self, number: int) -> Table:
+        """Return a part's columns, opened when it is first asked for."""
+        return self._part(number)
+
+    def places(self, indices: Indices) -> tuple[Indices, Indices]:
+        """Return in which parts records lie, and at which of their rows."""
+        parts = np.searchsorted(self._starts, indices, side="right") - 1
+        return parts, indices - self._starts[parts]
+
     def check(self) -> None:
         """Make sure, as far as that is cheap, that all files are there and of the right size.
 
@@ -81,6 +91,18 @@ class Stored:
             DamageError: Some are not; all of them are named.
         """
         self.shelf.check(self.manifest.parts)
+
+    def blocks(self) -> tuple[Indices, Indices]:
+        """Return the first record of each part, and how many bytes it has: what is fetched and held together."""
+        return self._starts[:-1], np.array([part.size for part in self.manifest.parts], np.int64)
+
+    @property
+    def expect(self) -> Callable[[Sequence[int]], None] | None:
+        """What is told which parts will be read next, by their numbers; None where they are at hand."""
+        return None if isinstance(self.shelf, OnDisk) else self._expect
+
+    def _expect(self, blocks: Sequence[int]) -> None:
+        self.shelf.expect([self.manifest.parts[number] for number in blocks])
 
     def columns(self) -> Batch | None:
         """Return the columns as they lie in the files, mapped, read-only.
