@@ -95,8 +95,9 @@ class ShuffleReport:
     def lines(self) -> Iterator[str]:
         """Give what is to be said beside the table, a sentence each."""
         mean = text_of(self.nbytes / self.blocks) if self.blocks else "0 B"
+        blocks = "1 block" if self.blocks == 1 else f"{self.blocks:,} blocks"
         yield (
-            f"{self.records:,} records in {self.blocks:,} blocks of {mean} ({text_of(self.nbytes)}), the largest "
+            f"{self.records:,} records in {blocks} of {mean} ({text_of(self.nbytes)}), the largest "
             f"{text_of(self.largest)}."
         )
         if self.lanes is not None and self.windows and self.window_records and self.window_bytes is not None:

@@ -213,6 +213,8 @@ def _refusal(node: Node) -> HeadraceError:
         mend = "block_shuffle() each dataset before mixing them"
     elif isinstance(node, Ordered) and (node.reorders or isinstance(node.bound, Shuffle)):
         mend = f"leave out one of the two, or block_shuffle() before {node.words()}"
+        if not node.reorders:
+            mend += " (a split of more than ten million records draws such an order from its seed: split by a column)"
     else:
         mend = "sort the records that are chosen, or write shuffle()"
     return OrderError(
