@@ -62,6 +62,12 @@ def test_in_storage_order_the_next_blocks_are_named_one_after_the_other() -> Non
     assert all(far.bytes_of(told) <= AHEAD for told in far.told)
 
 
+def test_small_blocks_are_named_too() -> None:
+    for far in (Far([3] * 20_000, 10_000), Far([1] * 20_000, 10_000)):
+        list(Dataset(far).batch(500).stream())
+        assert far.surprises() < 0.001
+
+
 def test_block_by_block_the_window_and_the_next_are_named() -> None:
     far = Far([10] * 200, 100)
     ds = Dataset(far).block_shuffle(memory="64 kB", seed=0, lanes=4)  # 8 blocks to a window

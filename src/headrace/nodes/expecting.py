@@ -24,9 +24,11 @@ AHEAD = 1 << 30
 
 _STRETCHES = 16  # into which that is divided: when one is over, sources are told anew
 _MOST_STRETCHES = 64
-_LOOKED_AT = 2048  # records of a stretch
+_LOOKED_AT = 2048  # records of a stretch, at least
+_PER_BLOCK = 8  # and of each block that it may have as many; one is missed in some thousand
+_MOST_LOOKED_AT = 1 << 16
 _BATCHES = 64  # of a stretch of batches that cannot be looked into record by record
-_JITTER = np.random.Generator(np.random.PCG64(0)).random(_LOOKED_AT)  # else every k-th would be of one lane
+_JITTER = np.random.Generator(np.random.PCG64(0)).random(_MOST_LOOKED_AT)  # else every k-th would be of one lane
 
 
 def expects(node: Node) -> bool:
@@ -78,6 +80,8 @@ class Expecting:
         weight = sum(runs.total for runs in known) / max(sum(runs.length for runs in known), 1)
         self._budget = -(-_memory(node) // Topology.of(node).count) or AHEAD
         self._records = max(1, int(self._budget / _STRETCHES / max(weight, 1)))
+        blocks = self._records * self._all / max(sum(runs.length for runs in known), 1)
+        self._looked_at = min(max(_LOOKED_AT, int(_PER_BLOCK * blocks)), _MOST_LOOKED_AT)
         self._told: dict[int, list[int]] = {}
         self._stretches: deque[_Stretch] = deque()
         self._at = (-1, -1, -1, 0)  # epoch and base, and from which step to which there is nothing to tell
@@ -145,7 +149,7 @@ class Expecting:
             most = min(most, _BATCHES)
         left = most if length is None else len(range(step, length, stride))
         count = min(most, left)
-        looked = min(count * size, _BATCHES if below.batched else _LOOKED_AT)
+        looked = min(count * size, _BATCHES if below.batched else self._looked_at)
         spread = _JITTER[:looked] if looked < count * size else 0.0
         places = ((np.arange(looked) + spread) * (count * size / looked)).astype(np.int64)
         steps, rows = np.divmod(places, size)
