@@ -14,7 +14,7 @@ from headrace.core.errors import ArgumentError, EndlessError
 from headrace.core.flow import Flow
 from headrace.core.records import Columns, Records, wrap
 from headrace.dataset import Dataset
-from headrace.loaders.find import records_of
+from headrace.loaders.find import is_function, records_of
 from headrace.loaders.found import Found
 from headrace.nodes.crossing import Crossing
 from headrace.nodes.leaf import Leaf
@@ -48,9 +48,11 @@ def feed_of(data: Any, batches: bool = False) -> Feed:
     """Return how to read what was handed over.
 
     Args:
-        data: A Dataset, a Stream, what a Dataset takes, or a loader of another library.
+        data: A Dataset, a Stream, what a Dataset takes, a loader of another library, or a function that returns one.
         batches: Whether batches are records.
     """
+    if is_function(data):
+        return feed_of(data(), batches)
     if isinstance(data, Dataset):
         return _of_node(data._node, batches)
     if isinstance(data, Stream):
@@ -59,8 +61,6 @@ def feed_of(data: Any, batches: bool = False) -> Feed:
     if isinstance(data, Found):
         found = data
         return Feed(lambda writer: blocks(found.items()), found.rows)
-    if isinstance(data, Dataset | Stream):  # a function has returned it
-        return feed_of(data, batches)
     if isinstance(data, tuple):
         if not data:
             raise ArgumentError("no data: the tuple has no columns")
@@ -100,7 +100,8 @@ def _read(node: Node, length: int, writer: Writer) -> Iterator[Records]:
         stop = min(start + step, length)
         yield node.read(At(np.arange(start, stop, dtype=np.int64)), context)
         start = max(stop, 1)
-        step = min(max(1, CHUNK_BYTES * writer.length // max(1, writer.size)), _MOST_RECORDS)
+        if writer.size:
+            step = min(max(1, CHUNK_BYTES * writer.length // writer.size), _MOST_RECORDS)
 
 
 def _check_batches(batched: bool) -> None:

@@ -109,6 +109,8 @@ def test_batches_of_our_own_are_records_where_they_are_asked_for(tmp_path: Path)
     wanted = [{"x": np.arange(7)[at : at + 3], "y": np.ones((7, 2))[at : at + 3]} for at in (0, 3, 6)]
     check_trip(tmp_path / "a", lambda: batches, wanted, "{x: int64[?], y: float64[?, 2]}", batches=True)
     check_trip(tmp_path / "b", lambda: batches.stream(), wanted, "{x: int64[?], y: float64[?, 2]}", batches=True)
+    store = hr.Store(tmp_path / "c")
+    check_all(store.submit(lambda: batches, "data", "1", batches=True), wanted)
     for none in (hr.Dataset(range(3)), hr.Dataset(range(3)).stream(), [1, 2], {"x": [1]}, flowing()):
         with pytest.raises(hr.ArgumentError, match="batches=True"):
             hr.Store(tmp_path / "s").submit(none, "data", "1", batches=True)

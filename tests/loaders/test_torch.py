@@ -87,7 +87,7 @@ def test_batches_of_dicts_and_of_what_flows(tmp_path: Path) -> None:
         def __iter__(self) -> Iterator[Any]:
             return iter({"x": IMAGES[number], "in": {"y": number}} for number in range(8))
 
-    loader = data.DataLoader(Few(), batch_size=4, num_workers=1)
+    loader = data.DataLoader(Few(), batch_size=4)
     ds = hr.Store(tmp_path / "s").submit(loader, "data", "1", batches=True)
     assert str(ds.schema) == "{x: float32[4, 2, 3], in: {y: int64[4]}}"
     assert ds[1]["in"]["y"].tolist() == [4, 5, 6, 7]

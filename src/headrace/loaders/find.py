@@ -26,7 +26,6 @@ def records_of(data: Any, batches: bool = False) -> Any:
     DataFlow (``reset_state``, ``__iter__``)  its data points, lists as tuples     the same
     Hugging Face ``Dataset``, iterable too    its rows
     a frame or a stream of Arrow              its rows
-    a function                                those of what it returns             those of what it returns
     ========================================  ===================================  ============================
 
     Args:
@@ -38,11 +37,9 @@ def records_of(data: Any, batches: bool = False) -> Any:
         EndlessError: It has no end.
         ArgumentError: Its batches are asked for, and it makes none.
 
-    >>> records_of(lambda: [1, 2])
+    >>> records_of([1, 2])
     [1, 2]
     """
-    if _is_function(data):
-        return records_of(data(), batches)
     makes_batches = _batching(data, batches)
     if makes_batches is not None:
         return makes_batches
@@ -84,5 +81,6 @@ def _of_records(data: Any) -> Any:
     return data
 
 
-def _is_function(data: Any) -> bool:
+def is_function(data: Any) -> bool:
+    """Say whether something is to be called for what it returns."""
     return inspect.isroutine(data) or isinstance(data, partial)
