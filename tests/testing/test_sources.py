@@ -120,6 +120,32 @@ class Other(Squares):
         return Batch({"n": np.arange(20) + 1, "square": np.arange(20) ** 2})
 
 
+class Blocks(Squares):
+    """A good one, which fetches blocks."""
+
+    def blocks(self) -> Any:
+        return [0, 7, 7, 15], [10, 0, 10, 10]
+
+    def expect(self, blocks: list[int]) -> None:
+        assert all(0 <= block < 4 for block in blocks)
+
+
+class Gap(Blocks):
+    def blocks(self) -> Any:
+        return [1, 7], [10, 10]
+
+
+class Distracted(Blocks):
+    def __init__(self) -> None:
+        self.told = 0
+
+    def expect(self, blocks: list[int]) -> None:
+        self.told += 1
+
+    def read(self, indices: Indices) -> Any:
+        return {"n": indices + self.told}
+
+
 BROKEN: dict[type, str] = {
     TooLong: "test_reads_as_many_rows_as_are_asked_for",
     Sorted: "test_reads_in_the_order_asked_for",
@@ -135,9 +161,12 @@ BROKEN: dict[type, str] = {
     Misnamed: "test_reads_as_many_rows_as_are_asked_for",
     Listing: "test_reads_as_many_rows_as_are_asked_for",
     Other: "test_its_columns_are_what_it_reads",
+    Gap: "test_its_blocks_lie_one_after_the_other_and_stay",
+    Distracted: "test_reads_the_same_whatever_it_was_told_to_expect",
 }
 GOOD: dict[str, Callable[[], Source]] = {
     "a source": Squares,
+    "a source of blocks": Blocks,
     "a range": lambda: adopt((range(5),), {}),
     "a list": lambda: adopt(([{"a": 1, "b": "x"}, {"a": 2, "b": "y"}],), {}),
     "arrays": lambda: adopt((), {"a": np.zeros((3, 2)), "b": np.arange(3)}),

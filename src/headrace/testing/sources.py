@@ -15,6 +15,7 @@ from headrace.core.batch import Batch
 from headrace.core.kinds import Nested
 from headrace.core.ragged import Ragged
 from headrace.core.records import Columns, Records, Rows, concat, to_columns
+from headrace.core.runs import Runs
 from headrace.core.schema import Schema
 from headrace.core.source import Indices, Source
 from headrace.dataset import Dataset
@@ -102,6 +103,22 @@ class SourceTests:
         asked = _some(source)
         assert given is None or len(given) == len(source)
         assert given is None or _same(Columns(given.take(asked), _structure(source)), _read(source, asked))
+
+    def test_its_blocks_lie_one_after_the_other_and_stay(self, source: Source) -> None:
+        said = _told(source, "blocks")
+        if said is not None:
+            starts, nbytes = said
+            again, sizes = _told(pickle.loads(pickle.dumps(source)), "blocks")
+            assert Runs.of(starts, nbytes, len(source)) == Runs.of(again, sizes, len(source))
+
+    def test_reads_the_same_whatever_it_was_told_to_expect(self, source: Source) -> None:
+        tell = getattr(source, "expect", None)
+        expected = _read(source, _some(source))
+        if tell is not None:
+            blocks = len(_told(source, "blocks")[0])
+            for told in ([], [0], list(range(blocks))[::-1]):
+                tell(told)
+                assert _same(_read(source, _some(source)), expected)
 
     def test_a_dataset_of_it_gives_its_records(self, source: Source) -> None:
         asked = _some(source)
