@@ -73,3 +73,50 @@ def test_the_key_is_the_same_in_another_folder_and_another_process(digests: Dige
 def test_all_mutations_are_told_apart(digests: Digests) -> None:
     changed = [digest for name, digest in digests.items() if name.startswith("change")]
     assert len({*changed}) == len(changed)
+
+
+SCRIPT = """
+import dataclasses
+import enum
+
+from headrace.formats.rows import Counting
+from headrace.keys import key_of
+from headrace.nodes.leaf import Leaf
+from headrace.nodes.maps import RecordMap
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+@dataclasses.dataclass
+class Item:
+    x: int
+    colour: Colour = Colour.RED
+
+
+class Tool:
+    def __init__(self):
+        self.item = Item(3)
+
+    def __call__(self, x):
+        return helper(x), Colour.RED
+
+
+def helper(x):
+    assert x
+    return Item(x)
+
+
+print(key_of(RecordMap(Leaf(Counting(range(3))), Tool(), None, 0)).digest)
+"""
+
+
+def test_a_script_has_the_key_that_it_has_when_it_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    ways = [["script.py"], ["-O", "script.py"], ["-c", "import script"]]
+    printed = {
+        subprocess.run([sys.executable, *way], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        for way in ways
+    }
+    assert len(printed) == 1 and len(printed.pop().strip()) == 40

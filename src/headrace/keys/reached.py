@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import builtins
-import importlib.util
-import sys
 import types
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import MISSING, fields, is_dataclass
-from enum import Enum
 from functools import partial
 from hashlib import sha256
-from importlib import import_module as load  # of the user's
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +16,12 @@ import numpy as np
 from headrace.core.errors import ArgumentError
 from headrace.keys.contents import Contents
 from headrace.keys.key import Part, Place, digest_of
-from headrace.keys.names import Attributes, Import, Names, names_of
-from headrace.keys.owners import is_users_function, is_users_module, name_of, shown_file
-from headrace.keys.values import Route, Values, plain_state
+from headrace.keys.lookups import Absent, imported, used
+from headrace.keys.members import members_of, shown_member
+from headrace.keys.names import Names, names_of
+from headrace.keys.objects import plain_state
+from headrace.keys.owners import is_users_function, name_of, shown_file
+from headrace.keys.values import Route, Values
 from headrace.keys.written import find_written
 
 _OF_MODULES = {"__name__", "__file__", "__doc__", "__spec__", "__loader__", "__package__", "__path__", "__cached__"}
@@ -32,10 +30,6 @@ _SHOWN = 16  # characters of text: enough for a mode or a unit, too few for most
 _CODES = 20_000
 
 _NAMES: dict[int, tuple[types.CodeType, Names]] = {}
-
-
-class _Absent(str):
-    """Stands for an empty cell, a name that stands for nothing, or what could not be imported."""
 
 
 class Reached:
@@ -132,7 +126,7 @@ class Reached:
         numbers: dict[str, bytes] = {}
         shown: dict[str, str] = {}
         for name, value in self._held_by(function, route):
-            if isinstance(value, _Absent):
+            if isinstance(value, Absent):
                 numbers[name], shown[name] = value.encode(), value
             elif _is_definition(value):
                 numbers[name], shown[name] = self._values.encode(value, (*route, name)), name_of(value)
@@ -155,19 +149,19 @@ class Reached:
         names = _names_of(function.__code__)
         for name, cell in sorted(zip(function.__code__.co_freevars, function.__closure__ or ())):
             try:
-                yield from _used(f"closure {name!r}", cell.cell_contents, names.inside.get(name, ((),)))
+                yield from used(f"closure {name!r}", cell.cell_contents, names.inside.get(name, ((),)))
             except ValueError:
-                yield f"closure {name!r}", _Absent("empty")
+                yield f"closure {name!r}", Absent("empty")
         if "__wrapped__" in vars(function):
             yield "__wrapped__", function.__wrapped__  # type: ignore[attr-defined]
         for name, uses in names.outside.items():
             if name in function.__globals__:
                 if name not in _OF_MODULES:
-                    yield from _used(name, function.__globals__[name], uses)
+                    yield from used(name, function.__globals__[name], uses)
             elif not hasattr(builtins, name):
-                yield name, _Absent("missing")
+                yield name, Absent("missing")
         for statement in names.imports:
-            yield from _imported(statement, names.inside.get(statement.bound, ((),)), function)
+            yield from imported(statement, names.inside.get(statement.bound, ((),)), function)
 
     # Classes and modules
 
@@ -176,9 +170,9 @@ class Reached:
         shown = {f"base {place}": name_of(base) for place, base in enumerate(kind.__bases__)}
         numbers["metaclass"] = self._values.encode(type(kind), route)
         numbers["name"] = kind.__name__.encode()
-        for name, value in _members(kind):
+        for name, value in members_of(kind):
             if _is_definition(value) or isinstance(value, _WRAPPERS):
-                numbers[name], shown[name] = self._values.encode(value, (*route, name)), _shown_member(value)
+                numbers[name], shown[name] = self._values.encode(value, (*route, name)), shown_member(value)
             else:
                 self._value(of, f"{kind.__qualname__}.{name}", value, route)
         self._names(of, numbers, shown)
@@ -217,8 +211,6 @@ class Reached:
 
 
 _WRAPPERS = (property, staticmethod, classmethod, types.MethodDescriptorType, types.MemberDescriptorType)
-_OF_TUPLES = ("_fields", "_field_defaults")
-_DATACLASS = ("init", "repr", "eq", "order", "unsafe_hash", "frozen")
 
 
 def _is_definition(value: Any) -> bool:
@@ -240,106 +232,6 @@ def _names_of(code: types.CodeType) -> Names:
             _NAMES.clear()
         known = _NAMES[id(code)] = (code, names_of(code))
     return known[1]
-
-
-def _used(name: str, value: Any, uses: tuple[Attributes, ...]) -> Iterator[tuple[str, Any]]:
-    """Give what a name stands for; of a module of the user's what is read of it, as far as that is written down."""
-    if not isinstance(value, types.ModuleType) or not is_users_module(value) or () in uses:
-        yield name, value
-        for use in uses if isinstance(value, types.FunctionType) else ():
-            if use and use[0] in vars(value):  # a function's own attribute
-                yield f"{name}.{use[0]}", vars(value)[use[0]]
-        return
-    further: dict[str, list[Attributes]] = {}
-    for first, *rest in uses:
-        further.setdefault(first, []).append(tuple(rest))
-    for first, rests in further.items():
-        try:
-            yield from _used(f"{name}.{first}", getattr(value, first), tuple(rests))
-        except AttributeError:
-            yield f"{name}.{first}", _Absent("missing")
-
-
-def _imported(
-    statement: Import, uses: tuple[Attributes, ...], function: types.FunctionType
-) -> Iterator[tuple[str, Any]]:
-    """Give what an import inside a function will find: of the user's project by doing it, of a library its name."""
-    dots = "." * statement.level
-    name = f"{dots}{statement.module}" + (f".{statement.attribute}" if statement.attribute else "")
-    package = str(function.__globals__.get("__package__") or "")
-    if not statement.level and not _is_users_root(statement.module.partition(".")[0]):
-        return  # the code says which
-    try:
-        full = importlib.util.resolve_name(dots + statement.module, package)
-        found: Any = load(full)
-        if statement.is_root:
-            found = sys.modules[full.partition(".")[0]]
-        if statement.attribute is not None:
-            if not hasattr(found, statement.attribute):
-                load(f"{full}.{statement.attribute}")
-            found = getattr(found, statement.attribute)
-    except Exception:  # a module may do anything as it loads; the function will say so when it runs
-        yield f"import {name}", _Absent("missing")
-        return
-    yield from _used(statement.module.partition(".")[0] if statement.is_root else name, found, uses)
-
-
-def _is_users_root(root: str) -> bool:
-    if root in sys.modules:
-        return is_users_module(sys.modules[root])
-    try:
-        found = importlib.util.find_spec(root)
-    except (ImportError, ValueError):
-        return False
-    return found is not None and is_users_module(importlib.util.module_from_spec(found))
-
-
-def _members(kind: type) -> Iterator[tuple[str, Any]]:
-    """Give what a class defines, by name: without what Python, ``dataclass`` or ``Enum`` put there."""
-    if is_dataclass(kind) and "__dataclass_fields__" in vars(kind):
-        for one in fields(kind):
-            if one.default is not MISSING and vars(kind).get(one.name) is not one.default:  # with slots
-                yield one.name, one.default
-            if one.default_factory is not MISSING:
-                yield f"{one.name} (default_factory)", one.default_factory
-        yield "dataclass", [getattr(vars(kind)["__dataclass_params__"], word, None) for word in _DATACLASS]
-    if issubclass(kind, Enum):
-        yield "members", [(member.name, member.value) for member in kind]
-    for name, value in sorted(vars(kind).items()):
-        if isinstance(value, types.FunctionType):
-            if not _is_generated(value, kind):
-                yield name, value
-        elif not _is_pythons(name, value, kind):
-            yield name, value
-    hints = vars(kind).get("__annotations__", {})  # of which dataclasses and their like make fields
-    if hints:
-        yield (
-            "annotations",
-            [(name, name_of(one) if isinstance(one, type) else str(one)) for name, one in hints.items()],
-        )
-
-
-def _is_generated(function: types.FunctionType, kind: type) -> bool:
-    if function.__code__.co_qualname.startswith("__create_fn__.<locals>."):
-        return True  # by dataclass, from the fields
-    made = is_dataclass(kind) or issubclass(kind, Enum) or hasattr(kind, "_fields")
-    return made and not is_users_function(function)
-
-
-def _is_pythons(name: str, value: Any, kind: type) -> bool:
-    if name.startswith("__") and name.endswith("__"):
-        return name != "__slots__" and not callable(value) and not isinstance(value, classmethod | property)
-    if name == "_abc_impl" or isinstance(value, types.GetSetDescriptorType | types.MemberDescriptorType):
-        return True
-    if issubclass(kind, Enum):
-        return name.startswith("_") or isinstance(value, kind)
-    fields_of = getattr(kind, "_fields", ())
-    return issubclass(kind, tuple) and (name in fields_of or (name.startswith("_") and name not in _OF_TUPLES))
-
-
-def _shown_member(value: Any) -> str:
-    inner = getattr(value, "fget", None) or getattr(value, "__func__", None) or value
-    return name_of(inner)
 
 
 def _shown(name: str, value: Any) -> str:

@@ -20,6 +20,7 @@ from headrace.core.errors import ArgumentError
 from headrace.core.ragged import Ragged
 from headrace.core.tensors import is_tensor
 from headrace.keys.contents import Contents
+from headrace.keys.objects import draws, is_found, looked_through, plain_state, without_cached
 from headrace.keys.owners import is_users_class, is_users_function, is_users_module, name_of
 
 Route: TypeAlias = tuple[str, ...]
@@ -100,12 +101,12 @@ class Values:
         if isinstance(value, types.FunctionType):
             if is_users_function(value):
                 return self._define(value, route)
-            return _named(value) if _is_found(value) else None
+            return _named(value) if is_found(value) else None
         if isinstance(value, type):
             return self._define(value, route) if is_users_class(value) else _named(value)
         if isinstance(value, types.ModuleType):
             return self._define(value, route) if is_users_module(value) else _named(value)
-        return _named(value) if isinstance(value, _BY_NAME) or _is_found(value) or _draws(value) else None
+        return _named(value) if isinstance(value, _BY_NAME) or is_found(value) or draws(value) else None
 
     def _pieces(self, value: Any, route: Route) -> Iterable[bytes]:
         if (exact := _CONTAINERS.get(type(value))) is not None:
@@ -220,7 +221,7 @@ class Values:
         node = getattr(value, "_node", None) if kind.__module__ == "headrace.dataset" else None
         if node is not None and self._chains is not None:
             return [b"dataset", self._chains(node).encode()]
-        inner = None if is_users_class(kind) else _looked_through(value)
+        inner = None if is_users_class(kind) else looked_through(value)
         if inner is not None:
             return [b"w", _named(kind), self._encode(inner, route)]
         if kind.__module__.startswith("datasets.") and isinstance(value.__dict__.get("_fingerprint"), str):
@@ -247,67 +248,10 @@ class Values:
         pieces = [b"o", self._encode(type(value), route), *self._each(b"", (made_by, arguments), route)]
         for place, part in enumerate(rest[:3]):
             if place == 0 and type(part) is dict and all(isinstance(name, str) for name in part):
-                pieces += [b"{", *self._named_values(_without_cached(type(value), part), route)]
+                pieces += [b"{", *self._named_values(without_cached(type(value), part), route)]
             else:
                 pieces.append(self._encode(part if place == 0 or part is None else list(part), route))
         return pieces
-
-
-def plain_state(value: Any) -> dict[str, Any] | None:
-    """Return the attributes of an object of the user's own class; None where the class says itself what counts."""
-    kind = type(value)
-    if not is_users_class(kind) or isinstance(value, _HOLDING):
-        return None
-    own = ("__reduce_ex__", "__reduce__", "__getstate__", "__getnewargs__", "__getnewargs_ex__")
-    if any(getattr(kind, name, None) is not getattr(object, name, None) for name in own):
-        return None
-    state = dict(getattr(value, "__dict__", {}))
-    for owner in kind.__mro__:
-        slots = vars(owner).get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            told = f"_{owner.__name__.lstrip('_')}{name}" if name.startswith("__") and not name.endswith("__") else name
-            if told not in ("__dict__", "__weakref__") and hasattr(value, told):
-                state[told] = getattr(value, told)
-    return {name: one for name, one in _without_cached(kind, state).items() if name not in _ABOUT}
-
-
-def _without_cached(kind: type, state: dict[str, Any]) -> dict[str, Any]:
-    """Return attributes without those that are made of the others when they are first asked for."""
-    cached = {name for owner in kind.__mro__ for name, one in vars(owner).items() if isinstance(one, cached_property)}
-    return {name: one for name, one in state.items() if name not in cached}
-
-
-def _is_found(value: Any) -> bool:
-    """Say whether something of a library is what lies there under its name, so that this tells all of it."""
-    try:
-        module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
-    except Exception:  # a class may do as it likes
-        return False
-    if not isinstance(module, str) or not isinstance(name, str) or module not in sys.modules:
-        return False
-    found: Any = sys.modules[module]
-    if is_users_module(found):
-        return False
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    return found is value
-
-
-def _draws(value: Any) -> bool:
-    """Say whether a function draws from a global generator, whose state is another one each time."""
-    if not isinstance(value, types.BuiltinFunctionType | types.MethodType):
-        return False
-    modules = (sys.modules.get(name) for name in ("random", "numpy.random"))
-    return any(getattr(module, value.__name__, None) == value for module in modules)
-
-
-def _looked_through(value: Any) -> Any:
-    """Return the function that a library's callable object stands for: of ``lru_cache``, of a compiler."""
-    try:
-        inner = [getattr(value, name, None) for name in _LOOKED_THROUGH] if callable(value) else []
-    except Exception:  # a class may do as it likes
-        return None
-    return next(filter(callable, inner), None)
 
 
 def _named(value: Any) -> bytes:
@@ -332,9 +276,6 @@ def _text(value: str) -> bytes:
 
 
 _MEANT_FLAGS = 0x04 | 0x08 | 0x20 | 0x80 | 0x200  # *args, **kwargs, generators and coroutines
-_LOOKED_THROUGH = ("__wrapped__", "py_func", "_torchdynamo_orig_callable")
-_ABOUT = {"__doc__", "__name__", "__qualname__", "__module__", "__annotations__", "__annotate__", "__type_params__"}
-_HOLDING = (int, float, complex, str, bytes, bytearray, tuple, list, dict, set, frozenset, np.ndarray, BaseException)
 
 _SIMPLE: dict[type, Callable[[Any], bytes]] = {
     type(None): lambda value: b"N",
