@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Executor, Future, wait
 from dataclasses import replace
 from functools import partial
@@ -32,6 +32,7 @@ def upload(
     *,
     reuse: bool = False,
     scratch: Path | None = None,
+    told: Callable[[int], object] | None = None,
 ) -> Part:
     """Bring the files of a part to ``objects/<digest>/<file>``, several at once.
 
@@ -46,6 +47,7 @@ def upload(
         pool: Where pieces are packed and files are sent; not the one that runs this function.
         reuse: Trust the objects that are there already, if their sizes are right, and send the others only.
         scratch: A folder for packed files until they are sent; None for the system's.
+        told: Called with the size of each file that is there, unpacked; from several threads.
 
     Returns:
         The part, which says how its files are packed.
@@ -61,13 +63,16 @@ def upload(
     if reuse:
         there = pool.map(partial(_found, backend, part), part.files)
         known = {name: file for name, file in zip(part.files, there, strict=True) if file is not None}
+        _tell(told, sum(file.sum.bytes for file in known.values()))
     sending: list[Future[None]] = []
     with tempfile.TemporaryDirectory(prefix="headrace-", dir=scratch) as beside:
         try:
             for name, file, content in _prepared(folder, part, known.keys(), codec, Path(beside), pool):
                 known[name] = file
-                if not (reuse and _is_there(backend, file)):
-                    sending.append(pool.submit(backend.put, file.key, content))
+                if reuse and _is_there(backend, file):
+                    _tell(told, file.sum.bytes)
+                else:
+                    sending.append(pool.submit(_send, backend, file, content, told))
             for sent in sending:
                 sent.result()
         finally:
@@ -76,6 +81,16 @@ def upload(
             wait(sending)
     packed = {name: known[name].packed for name in part.files}
     return replace(part, packed={name: one for name, one in packed.items() if one is not None})
+
+
+def _send(backend: Backend, file: File, content: Content, told: Callable[[int], object] | None) -> None:
+    backend.put(file.key, content)
+    _tell(told, file.sum.bytes)
+
+
+def _tell(told: Callable[[int], object] | None, size: int) -> None:
+    if told is not None:
+        told(size)
 
 
 def _kept(part: Part, name: str, packed: Packed | None) -> File:
