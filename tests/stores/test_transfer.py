@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -29,6 +30,9 @@ from headrace.stores.transfer.upload import upload
 from tests.stores.drawn import records
 from tests.stores.fetched.far import sent
 
+needs_zstd = pytest.mark.skipif(find_spec("zstandard") is None, reason="needs zstandard")
+CODECS = [None, pytest.param("zstd", marks=needs_zstd)]
+
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Executor]:
@@ -37,7 +41,7 @@ def pool() -> Iterator[Executor]:
 
 
 @settings(max_examples=12, deadline=None)
-@given(records(least=1), st.sampled_from([None, "zstd"]), st.booleans())
+@given(records(least=1), st.sampled_from([None, "zstd"] if find_spec("zstandard") else [None]), st.booleans())
 def test_what_was_sent_is_read_back(made: Columns, codec: Codec | None, in_memory: bool) -> None:
     with TemporaryDirectory() as folder:
         root = Path(folder)
@@ -57,7 +61,7 @@ def large(root: Path, codec: Codec | None) -> tuple[Files, Part]:
     return backend, manifest.parts[0]
 
 
-@pytest.mark.parametrize("codec", [None, "zstd"])
+@pytest.mark.parametrize("codec", CODECS)
 def test_pieces_come_to_their_places(tmp_path: Path, pool: Executor, codec: Codec | None) -> None:
     backend, part = large(tmp_path, codec)
     assert {name: len(one.frames) for name, one in part.packed.items()} == ({"x.npy": 3} if codec else {})
@@ -70,6 +74,7 @@ def test_pieces_come_to_their_places(tmp_path: Path, pool: Executor, codec: Code
         assert (tmp_path / "here" / name).read_bytes() == written == bytes(in_memory[name])
 
 
+@needs_zstd
 def test_nothing_is_sent_twice_that_is_trusted(tmp_path: Path, pool: Executor) -> None:
     backend, part = large(tmp_path, "zstd")
     before = {entry.key: entry.modified for entry in backend.list()}
@@ -103,7 +108,7 @@ def flip(path: Path, at: int = -100) -> None:
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("codec", [None, "zstd"])
+@pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("place", [3, 100, -100])
 def test_a_flipped_bit_is_named(tmp_path: Path, pool: Executor, codec: Codec | None, place: int) -> None:
     backend = Files(tmp_path / "far")
@@ -127,6 +132,7 @@ def test_all_that_is_cut_or_missing_is_named(tmp_path: Path, pool: Executor) -> 
         load(backend, part, pool)
 
 
+@needs_zstd
 def test_an_object_that_was_packed_again_in_another_way_is_read(tmp_path: Path, pool: Executor) -> None:
     backend, part = large(tmp_path, "zstd")
     content = (tmp_path / "stage" / part.digest / "x.npy").read_bytes()

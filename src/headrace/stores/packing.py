@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias, get_args
+import io
+import sys
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from headrace.core.errors import ArgumentError, DamageError, MissingExtraError
 
@@ -36,8 +39,7 @@ def pack(codec: Codec, content: bytes | memoryview) -> bytes:
     >>> unpack("zstd", pack("zstd", bytes(1000)), 1000, "here") == bytes(1000), len(pack("zstd", bytes(1000))) < 50
     (True, True)
     """
-    packed: bytes = _zstd().ZstdCompressor(level=_LEVEL).compress(content)
-    return packed
+    return _zstd().pack(content)
 
 
 def unpack(codec: str, content: bytes | memoryview, size: int, where: str) -> bytes:
@@ -57,19 +59,51 @@ def unpack(codec: str, content: bytes | memoryview, size: int, where: str) -> by
         raise DamageError(f"{where} is packed by {codec!r}, which this version of Headrace does not know: upgrade it")
     zstd = _zstd()
     try:
-        # A reader takes what is asked for, and not the memory that a damaged frame says it needs; and all frames.
-        with zstd.ZstdDecompressor().stream_reader(content, read_across_frames=True) as reader:
-            unpacked: bytes = reader.read(size + 1)
-    except zstd.ZstdError as error:
+        unpacked = zstd.unpack(content, size + 1)
+    except zstd.errors as error:
         raise DamageError(f"{where} is damaged: a piece of it cannot be unpacked ({error})") from error
     if len(unpacked) != size:
         raise DamageError(f"{where} is damaged: a piece of it has {len(unpacked)} bytes unpacked, expected {size}")
     return unpacked
 
 
-def _zstd() -> Any:
+class _Zstd(NamedTuple):
+    """What is needed of a library for Zstandard."""
+
+    pack: Callable[[bytes | memoryview], bytes]
+    unpack: Callable[[bytes | memoryview, int], bytes]  # at most so many bytes, of all frames
+    errors: tuple[type[Exception], ...]
+
+
+def _zstd() -> _Zstd:
     try:
         import zstandard
     except ImportError as error:
+        if sys.version_info >= (3, 14):
+            return _standard()
         raise MissingExtraError.of("zstandard", "zstd", "compression='zstd'") from error
-    return zstandard
+
+    def pack(content: bytes | memoryview) -> bytes:
+        packed: bytes = zstandard.ZstdCompressor(level=_LEVEL).compress(content)
+        return packed
+
+    def unpack(content: bytes | memoryview, most: int) -> bytes:
+        # A reader takes what is asked for, and not the memory that a damaged frame says it needs.
+        with zstandard.ZstdDecompressor().stream_reader(content, read_across_frames=True) as reader:
+            unpacked: bytes = reader.read(most)
+        return unpacked
+
+    return _Zstd(pack, unpack, (zstandard.ZstdError,))
+
+
+if sys.version_info >= (3, 14):
+
+    def _standard() -> _Zstd:
+        """Return what Python itself has."""
+        from compression import zstd
+
+        def unpack(content: bytes | memoryview, most: int) -> bytes:
+            with zstd.ZstdFile(io.BytesIO(content)) as reader:
+                return reader.read(most)
+
+        return _Zstd(lambda content: zstd.compress(content, _LEVEL), unpack, (zstd.ZstdError, EOFError))

@@ -22,6 +22,7 @@ from headrace.stores.backends.disk import Files
 from headrace.stores.fetched import engine
 from headrace.stores.fetched.shelf import Fetched
 from headrace.stores.manifest import Manifest
+from headrace.stores.mapped import Table
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,12 @@ def read(said: dict[str, Any]) -> dict[str, Any]:
         warnings.simplefilter("always", HeadraceWarning)
         if said.get("expect"):
             shelf.expect([manifest.parts[at] for at in said["order"]])
+        kept: list[Table] = []
         for at in said["order"]:
             part = manifest.parts[at]
             table = shelf.open(part, manifest.layout)
+            if said.get("keep"):  # as readers do
+                kept.append(table)
             batch = table.take(np.arange(part.length))
             assert (batch["x"] == np.arange(part.length) + at * part.length).all() and (batch["y"] == at).all()
         if said.get("fork"):

@@ -125,7 +125,7 @@ def test_eight_readers_share_what_five_parts_have_room_for(
     far: tuple[Files, Manifest, Path], cache: Path, expect: bool
 ) -> None:
     limit = room_for(far[1], 5)
-    plan = {"limit": limit, "order": list(range(PARTS)), "expect": expect, "seconds": 0.002}
+    plan = {"limit": limit, "order": list(range(PARTS)), "expect": expect, "seconds": 0.002, "keep": True}
     with watching(cache) as seen, reading(far, cache, *[plan] * 8) as readers:
         done = [reader.done() for reader in readers]
     assert max(seen) <= limit and len(seen) > 20

@@ -155,7 +155,7 @@ class Cache:
     def digests(self) -> list[str]:
         """Return which parts are there."""
         try:
-            return sorted(os.listdir(self.room.parts))
+            return self.room.digests()
         except FileNotFoundError:
             return []
 

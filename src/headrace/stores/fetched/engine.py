@@ -22,6 +22,7 @@ from headrace.stores.transfer.download import download, load
 
 _PATIENCE = 30.0  # seconds in which another process's fetching of a part does not get on at all
 _BRIEFLY = 2.0  # seconds to wait for others to finish with room that they have reserved
+_ASKING = 0.3  # seconds to wait for others to close what they are done with
 _THREADS = 8  # connections at once, for what is waited for and again for what is fetched ahead
 
 
@@ -149,8 +150,9 @@ class Engine:
             except NoRoom as problem:
                 if self.lending.spare(part.size, need.listed, waited_for=True):
                     continue
-                if not problem.passing or time.monotonic() - began > _BRIEFLY:
+                if time.monotonic() - began > (_BRIEFLY if problem.passing else _ASKING):
                     raise
+                self.lending.ring()
             waited = True
             now = cache.progress(part)
             if now != seen:

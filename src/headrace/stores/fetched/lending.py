@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Callable, Collection, ItemsView, Iterator, Mapping
+from contextlib import suppress
 from itertools import count
+from pathlib import Path
 
 from headrace.stores.layout import Layout
 from headrace.stores.manifest import Part
 from headrace.stores.mapped import Mapped, Table
 
 _STALE = 256  # reads of other tables after which one counts as done with, though nobody says so
+
+_LISTEN = 16  # reads after which one looks whether others need room
 
 Open = Callable[[], Table]
 
@@ -21,16 +26,52 @@ class Lending:
 
     A reader keeps many tables, most of them for nothing: it does not know how much room there is. So it gets tables
     that can be closed behind its back, and that open again when they are read from.
+
+    Args:
+        bell: A file that other processes touch when they need room; None where nobody else is meant.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, bell: Path | None = None) -> None:
+        self._bell = bell
+        self._rung = self._last_rung()
         self._lent: weakref.WeakSet[Lent] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._clock = count(1)
 
+    @staticmethod
+    def at(folder: Path) -> Lending:
+        """Return the one of this process for a cache folder: who needs room there asks all who read from it."""
+        with _opening:
+            return _lendings.setdefault((os.getpid(), folder), Lending(folder / "wanted"))
+
+    def ring(self) -> None:
+        """Ask other processes to close what they are done with."""
+        if self._bell is not None:
+            with suppress(OSError):
+                self._bell.touch()
+            self._rung = self._last_rung()  # this process has closed what it could
+
+    def _last_rung(self) -> int:
+        try:
+            return 0 if self._bell is None else os.stat(self._bell).st_mtime_ns
+        except OSError:
+            return 0
+
+    def tick(self) -> int:
+        """Return the number of a read; now and then, listen whether another process needs room."""
+        now = next(self._clock)
+        if now % _LISTEN == 0 and self._bell is not None:
+            rung = self._last_rung()
+            if rung != self._rung:
+                self._rung = rung
+                for one in self._open():
+                    if now - one.read > _LISTEN:
+                        one.table = None
+        return now
+
     def lend(self, part: Part, layout: Layout, table: Table, again: Open) -> Table:
         """Return a table that can be closed; ``again`` opens it."""
-        lent = Lent(part, layout, table, again, self._clock)
+        lent = Lent(part, layout, table, again, self)
         with self._lock:
             self._lent.add(lent)
         return Table(lent, part.length, table.kind)
@@ -59,7 +100,7 @@ class Lending:
             waited_for: Whether somebody waits for the room: then any may be closed, and else what is done with.
         """
         tables = self._open()
-        now = next(self._clock)
+        now = self.tick()
         done = [one for one in tables if one.part.digest not in listed or now - one.read > _STALE]
         if waited_for:
             kept = set(map(id, done))
@@ -74,6 +115,20 @@ class Lending:
         return closed
 
 
+_lendings: weakref.WeakValueDictionary[tuple[int, Path], Lending] = weakref.WeakValueDictionary()
+_opening = threading.Lock()
+
+
+def _free_in_child() -> None:
+    """Give the child a lock of its own: another thread may have held it when it was forked."""
+    global _opening
+    _opening = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_free_in_child)
+
+
 class Lent(Mapping[str, Mapped]):
     """The columns of a part, for as long as they are open; they open again when they are asked for.
 
@@ -82,16 +137,16 @@ class Lent(Mapping[str, Mapped]):
         layout: Of its columns.
         table: Of them.
         again: Opens it.
-        clock: Tells when it was read last.
+        lending: Whose it is.
     """
 
-    def __init__(self, part: Part, layout: Layout, table: Table, again: Open, clock: Iterator[int]) -> None:
+    def __init__(self, part: Part, layout: Layout, table: Table, again: Open, lending: Lending) -> None:
         self.part = part
         self.table: Table | None = table
-        self.read = next(clock)
+        self.read = lending.tick()
         self._layout = layout
         self._again = again
-        self._clock = clock
+        self._lending = lending
 
     __hash__ = object.__hash__  # a mapping has none
     __eq__ = object.__eq__
@@ -109,7 +164,7 @@ class Lent(Mapping[str, Mapped]):
         return self._columns().items()  # all of them from one table
 
     def _columns(self) -> Mapping[str, Mapped]:
-        self.read = next(self._clock)
+        self.read = self._lending.tick()
         table = self.table
         if table is None:
             self.table = table = self._again()

@@ -30,6 +30,7 @@ from headrace.stores.fetched import locks
 KEPT = 120.0
 """Seconds for which a part that was fetched ahead is kept from others that are fetched ahead."""
 
+_DIGITS = 64  # of a digest
 _PATIENCE = 20.0  # seconds for the lock of the folder, which is held for as long as it takes to delete some parts
 
 
@@ -137,7 +138,7 @@ class Room:
         return False
 
     def _make(self, digest: str, size: int, reserved: Mapping[str, int], need: Need) -> list[str]:
-        there = {name: self.size_of(name) for name in os.listdir(self.parts) if name not in reserved and name != digest}
+        there = {name: self.size_of(name) for name in self.digests() if name not in reserved and name != digest}
         coming = sum(reserved.values())
         excess = size + coming - shutil.disk_usage(self.parts).free
         if self.limit is not None:
@@ -211,6 +212,10 @@ class Room:
             return False
         shutil.rmtree(aside, ignore_errors=True)
         return True
+
+    def digests(self) -> list[str]:
+        """Return which parts are there, sorted; not what a file manager leaves everywhere."""
+        return sorted(name for name in os.listdir(self.parts) if len(name) == _DIGITS)
 
     def size_of(self, digest: str) -> int:
         """Return how many bytes the files of a part have."""

@@ -25,7 +25,7 @@ from headrace.stores.manifest import Part
 from headrace.stores.mapped import Table, open_columns
 
 _MEMORY = 512 << 20  # bytes of parts that are held in memory, where nothing else is said
-_MOST_LOOKED_AT = 64  # parts of a version: more would make the opening of a large one slow
+_MOST_LOOKED_AT = 16  # parts of a version: more would make the opening of a large one slow
 _THREADS = 16
 
 
@@ -58,7 +58,7 @@ class Fetched:
         """What works for this process: a child that was forked has neither the threads nor free locks."""
         if os.getpid() not in self._live:
             cache = None if self.folder is None else Cache(self.folder, self.limit)
-            lending = Lending()
+            lending = Lending() if self.folder is None else Lending.at(self.folder)
             engine = Engine(self.backend, cache, Memory(self._memory, lending), lending, self.verify)
             ahead = Ahead(engine.bring, engine.release)
             if self._live.setdefault(os.getpid(), (engine, ahead))[0] is engine:

@@ -7,7 +7,6 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, wait
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -23,12 +22,13 @@ from headrace.stores.transfer.pieces import Piece, pieces
 
 Bytes: TypeAlias = bytes | memoryview
 Write: TypeAlias = Callable[[int, Bytes], object]  # at an offset of the file
+Told: TypeAlias = Callable[[int], object]  # of bytes that have come, from several threads
 
 _AHEAD = 8  # pieces of a part that are asked for at once: as many are in memory
 _ALIGNED = 16  # bytes: the widest numbers of NumPy are read from such addresses
 
 
-def download(backend: Backend, part: Part, into: Path, pool: Executor) -> None:
+def download(backend: Backend, part: Part, into: Path, pool: Executor, told: Told | None = None) -> None:
     """Fetch the files of a part into a folder.
 
     A file that is not what was written is fetched once more, since most such faults are of the way. What then lies in
@@ -39,6 +39,7 @@ def download(backend: Backend, part: Part, into: Path, pool: Executor) -> None:
         part: What is wanted.
         into: The folder, which is there and holds none of the files.
         pool: Where pieces are fetched and checked; not the one that runs this function.
+        told: Called with the number of bytes that have come since the last call.
 
     Raises:
         DamageError: Files are not there, or are not what was written; all of them are named.
@@ -46,8 +47,10 @@ def download(backend: Backend, part: Part, into: Path, pool: Executor) -> None:
         StoreError: The place cannot be read.
         OSError: The folder cannot be written to: it is full, for example.
     """
-    with _created(into, part) as writes:
-        fetch(backend, {File.of(part, name): write for name, write in writes.items()}, pool)
+    for name in part.files:
+        if name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name:
+            raise DamageError(f"part {part.digest} has a file {name!r}, which would lie elsewhere")
+    fetch(backend, {File.of(part, name): _telling(_writing(into / name), told) for name in part.files}, pool)
 
 
 def load(backend: Backend, part: Part, pool: Executor) -> dict[str, memoryview]:
@@ -117,7 +120,7 @@ def _fetched(
                 running.append((file, pool.submit(_fetch_piece, backend, file, piece, writes[file])))
         while running:
             yield from settled()
-    finally:  # nobody may write any more when files are closed
+    finally:  # nobody may write any more when the folder is cleared
         for _, future in running:
             future.cancel()
         wait([future for _, future in running])
@@ -177,29 +180,31 @@ def sum_of(content: Bytes) -> FileSum:
     return FileSum(len(view), join(hashlib.sha256(view[at : at + PIECE]).digest() for at in starts))
 
 
-@contextmanager
-def _created(folder: Path, part: Part) -> Iterator[dict[str, Write]]:
-    """Create the files of a part, and give for each the function that writes into it."""
-    opened: dict[str, int] = {}
-    try:
-        for name in part.files:
-            if name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name:
-                raise DamageError(f"part {part.digest} has a file {name!r}, which would lie elsewhere")
-            opened[name] = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        yield {name: _writing(file) for name, file in opened.items()}
-    finally:
-        for file in opened.values():
+def _writing(path: Path) -> Write:
+    def write(offset: int, content: Bytes) -> None:
+        file = os.open(
+            path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666
+        )  # a part may have more files than one may open
+        try:
+            rest = memoryview(content)
+            while rest:
+                written = os.pwrite(file, rest, offset)
+                rest, offset = rest[written:], offset + written
+        finally:
             os.close(file)
 
-
-def _writing(file: int) -> Write:
-    def write(offset: int, content: Bytes) -> None:
-        rest = memoryview(content)
-        while rest:
-            written = os.pwrite(file, rest, offset)
-            rest, offset = rest[written:], offset + written
-
     return write
+
+
+def _telling(write: Write, told: Told | None) -> Write:
+    if told is None:
+        return write
+
+    def writing(offset: int, content: Bytes) -> None:
+        write(offset, content)
+        told(len(content))
+
+    return writing
 
 
 def _copying(target: memoryview) -> Write:
