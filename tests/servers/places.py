@@ -66,7 +66,8 @@ def buckets() -> Iterator[tuple[Place, Place]]:
 
         return bucket
 
-    with running([sys.executable, str(ROOT / "tests" / "servers" / "moto_faces.py"), *map(str, ports)], *ports):
+    command = [sys.executable, str(ROOT / "tests" / "servers" / "moto_faces.py"), *map(str, ports)]
+    with running(command, *ports, env={"MOTO_S3_DEFAULT_MAX_KEYS": "50"}):  # small pages, so that there are several
         yield (
             Place("s3", amazon, {**keys, **_PATIENCE}, make("s3")),
             Place("gs", google, {"skip_signature": "true", **_PATIENCE}, make("gs")),

@@ -1,1 +1,1 @@
-"""Conformance kits: what every Source, Order and Stage must do; whoever writes one inherits its tests."""
+"""Conformance kits: what every Source, Order, Stage and Backend must do; whoever writes one inherits its tests."""

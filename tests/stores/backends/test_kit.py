@@ -67,3 +67,15 @@ class TestRedisThatForgets(BackendTests):
     @pytest.fixture
     def backend(self, redis: Place) -> Backend:
         return open_backend(redis.fresh(), options=redis.options, ttl=1000)
+
+
+@pytest.mark.filterwarnings("ignore:local.// has no step:headrace.HeadraceWarning")
+class TestFileSystem(BackendTests):
+    large = 3 << 20
+
+    @pytest.fixture
+    def backend(self, tmp_path: Path) -> Backend:
+        return open_backend(f"local://{tmp_path}/new")
+
+    @pytest.mark.skip(reason="such file systems are for one writer at a time")
+    def test_of_many_threads_one_is_first(self, backend: Backend) -> None: ...

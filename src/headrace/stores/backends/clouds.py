@@ -107,16 +107,14 @@ class Place:
             for host in _AZURE_HOSTS:
                 account = account.removesuffix(host)
         if "@" in bucket or ":" in bucket or ":" in (account or ""):
-            raise ArgumentError(
-                f"a {scheme}:// URL holds no user, password or port: give credentials by {_where(cloud)}"
-            )
+            raise ArgumentError(f"a {scheme}:// URL holds no user, password or port: set {_where(cloud)}")
         if not bucket:
             raise ArgumentError(f"{url!r} names no {BUCKETS[cloud]}: write {scheme}://{BUCKETS[cloud]}/prefix")
         prefix = prefix.strip("/")
         if prefix:
             checked_key(prefix)
         if endpoint is not None and urlsplit(endpoint).scheme not in ("http", "https"):
-            raise ArgumentError(f"endpoint must begin with http:// or https://, got {_bare(endpoint)!r}")
+            raise ArgumentError("endpoint must begin with http:// or https://")
         return cls(cloud, bucket, prefix, account, endpoint, tuple(sorted(options.items())))
 
     @property

@@ -13,6 +13,7 @@ from headrace.core.amounts import bytes_of
 from headrace.core.errors import ArgumentError
 from headrace.stores.backends.clouds import CLOUDS
 from headrace.stores.backends.disk import Files
+from headrace.stores.backends.fsspec import FileSystem
 from headrace.stores.backends.memory import Memory
 from headrace.stores.backends.objects import Objects
 from headrace.stores.backends.protocol import Backend
@@ -20,6 +21,7 @@ from headrace.stores.backends.redis import Redis
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _OURS = ("file", "memory", "redis", "rediss", *CLOUDS)
+_COMMON = {"ftp", "hdfs", "hf", "http", "https", "local", "oss", "sftp", "smb", "ssh", "webdav", "webhdfs"}
 
 
 def open_backend(
@@ -64,6 +66,8 @@ def open_backend(
         return Objects(address, endpoint, settings)
     if scheme in ("redis", "rediss"):
         return Redis(address, settings, ttl)
+    if scheme in _others():
+        return FileSystem(address, settings)
     raise ArgumentError(_unknown(scheme))
 
 
@@ -82,6 +86,15 @@ def _fits(scheme: str, given: Mapping[str, object]) -> None:
             )
     if given["options"] and scheme in ("", "file", "memory"):
         raise ArgumentError(f"options= do not go with {f'{scheme}://' if scheme else 'a folder'}, which has none")
+
+
+def _others() -> set[str]:
+    """Return what fsspec opens; where it is not installed, what it is mostly used for, to say that it is missing."""
+    try:
+        import fsspec
+    except ImportError:
+        return _COMMON
+    return set(fsspec.available_protocols())
 
 
 def _unknown(scheme: str) -> str:

@@ -13,7 +13,7 @@ from headrace.core.errors import ArgumentError, UnreachableError
 
 T = TypeVar("T")
 
-_FIRST, _LONGEST = 0.1, 8.0  # pauses in seconds, before chance shortens them
+_FIRST, _LONGEST = 0.05, 8.0  # pauses in seconds, before chance shortens them
 _OWN = {"deadline": "HEADRACE_DEADLINE", "timeout": "HEADRACE_TIMEOUT"}
 
 
