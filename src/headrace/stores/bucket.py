@@ -92,7 +92,7 @@ class Bucket:
     def publish(self, stage: Path, draft: Manifest, taking: bool = False) -> Manifest:
         """Send the parts that were made, and make the version appear."""
         self.check(draft.id, draft.version, taking)
-        with self._relying_on(draft.parts):
+        with self.relying_on(draft.parts):
             parts = self._send(stage, draft.parts)
             manifest = replace(draft, parts=parts, sequence=self._claim(draft), parents=self._parents(draft))
             if taking:
@@ -103,7 +103,7 @@ class Bucket:
         return manifest
 
     @contextmanager
-    def _relying_on(self, parts: tuple[Part, ...]) -> Iterator[None]:
+    def relying_on(self, parts: tuple[Part, ...]) -> Iterator[None]:
         """Note which parts must not be taken away, until the manifest says so."""
         note = f"tmp/{uuid.uuid4().hex}.json"
         self.backend.put(note, json.dumps(sorted({part.digest for part in parts})).encode())
@@ -166,10 +166,11 @@ class Bucket:
         with ThreadPoolExecutor(_THREADS, "headrace-check") as pool:
             different = list({part.digest: part for part in parts}.values())
             return [
-                part for part, whole in zip(different, pool.map(self._is_whole, different), strict=True) if not whole
+                part for part, whole in zip(different, pool.map(self.is_whole, different), strict=True) if not whole
             ]
 
-    def _is_whole(self, part: Part) -> bool:
+    def is_whole(self, part: Part) -> bool:
+        """Tell whether all files of a part are there, as far as their sizes tell."""
         files = [File.of(part, name) for name in part.files]
         found = (self.backend.look(file.key) for file in files)
         return all(entry is not None and entry.size == file.size for file, entry in zip(files, found, strict=True))
