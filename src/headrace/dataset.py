@@ -353,8 +353,8 @@ class Dataset:
         """Return what the order of records fetches, and how random it is; nothing is read.
 
         Beside it stands what a true shuffle would fetch through a cache of the same memory. Three measures
-        (:class:`headrace.core.shuffle_quality.Quality`), from a sample of positions, are 0 for storage order and 1 for a
-        true shuffle.
+        (:class:`headrace.core.shuffle_quality.Quality`), from a sample of positions, are 0 for storage order and 1 for
+        a true shuffle.
 
         Args:
             count: How many readers share the records; None for those of ``shard``, else one.
