@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -22,9 +22,10 @@ from headrace.stores.names import checked
 from headrace.stores.reader import Stored
 from headrace.stores.tags import Tag
 from headrace.stores.verify import verify
+from headrace.stores.versions.diff import Diff, diff
 from headrace.stores.versions.garbage import Garbage
 from headrace.stores.versions.log import Log, log
-from headrace.writing import Draft, now, write, write_once
+from headrace.writing import Draft, now, write, write_derived, write_once
 
 Arguments = ParamSpec("Arguments")
 
@@ -166,9 +167,12 @@ class Store:
         return self._read(self.manifest(id, version))
 
     def _read(self, manifest: Manifest) -> Dataset:
-        source = Stored(self._home.shelf, manifest, self._allow_pickle)
+        source = self._stored(manifest)
         source.check()
         return Dataset(source)
+
+    def _stored(self, manifest: Manifest) -> Stored:
+        return Stored(self._home.shelf, manifest, self._allow_pickle)
 
     def manifest(self, id: str, version: str | None = None) -> Manifest:
         """Return what is known of a version: length, size in bytes, schema, fingerprint, parents, when it was made.
@@ -333,6 +337,83 @@ class Store:
     def tags(self, id: str) -> dict[str, str]:
         """Return the version under each tag of a dataset."""
         return self._catalog.tags(checked(id, "id"))
+
+    def diff(self, id: str, a: str, b: str, key: str | None = None) -> Diff:
+        """Compare two versions: records that came, went or changed, and columns.
+
+        Args:
+            id: The dataset.
+            a: The first version, or a tag.
+            b: The second.
+            key: A column of whole numbers or strings, none twice, that tells records from each other. Without one whole
+                records are compared, as often as they occur, and none counts as changed.
+
+        Returns:
+            What differs; false where nothing does. Parts that both versions share are not read.
+
+        Raises:
+            NotFoundError: There is no such version.
+            ColumnError: The key is no column of both, or no key.
+            SchemaError: The versions have no column in common.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     store = Store(folder)
+        ...     _ = store.submit({"id": [1, 2, 3], "x": [0.5, 1.5, 2.5]}, "points", "1")
+        ...     _ = store.derive("points", "1", "2", update={"id": [2], "x": [9.0]}, delete=[3], key="id")
+        ...     store.diff("points", "1", "2", key="id")
+        1 removed: id 3
+        1 changed: id 2
+        1 unchanged
+        """
+        return diff(self._stored(self.manifest(id, a)), self._stored(self.manifest(id, b)), key)
+
+    def derive(
+        self,
+        id: str,
+        base: str,
+        new_version: str,
+        append: Any = None,
+        update: Any = None,
+        delete: Iterable[Any] | None = None,
+        key: str | None = None,
+        part_bytes: int | None = None,
+    ) -> Dataset:
+        """Make a version of another one. Parts in which nothing changes are shared, and not written again.
+
+        Args:
+            id: The dataset.
+            base: The version that it is made of, or a tag.
+            new_version: What the new one is called.
+            append: Records that come behind those of the base: whatever ``submit`` takes.
+            update: Records, known by ``key``, that take the place of those of the base; columns that they lack stay as
+                they were. All of them are held in memory.
+            delete: Values of the key whose records go; without a key positions in the base.
+            key: The column that tells records from each other, see :meth:`diff`.
+            part_bytes: About how large a part of appended records becomes. What is to be changed often is better kept
+                in small parts from the start.
+
+        Raises:
+            NotFoundError: There is no such base.
+            ExistsError: The new version is there.
+            SchemaError: New records do not fit the columns of the base.
+            ColumnError: A value of the key is not there, or the key is none.
+            ArgumentError: Nothing is to be changed; or a record is meant twice.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     store = Store(folder)
+        ...     _ = store.submit([1, 2, 3], "numbers", "1")
+        ...     store.derive("numbers", "1", "2", append=[4, 5], delete=[0]).list()
+        [2, 3, 4, 5]
+        """
+        if append is None and update is None and delete is None:
+            raise ArgumentError("nothing to derive: give append, update or delete")
+        part_bytes = None if part_bytes is None else whole(part_bytes, "part_bytes", 1)
+        draft = Draft(checked(id, "id"), checked(new_version, "version"), part_bytes)
+        self._home.check(draft.id, draft.version, False)
+        source = self._stored(self.manifest(id, base))
+        return self._read(write_derived(self._home, source, draft, append, update, delete, key))
 
     def log(self, id: str) -> Log:
         """Return the versions of a dataset, the newest first: parents, when, by which code, records, bytes, tags.

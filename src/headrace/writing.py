@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
+from headrace.core.schema import Structure
 from headrace.core.watched import is_watched
-from headrace.feed import Feed
+from headrace.feed import Feed, feed_of
 from headrace.stores.home import Home
+from headrace.stores.layout import Layout
 from headrace.stores.leases.turns import Turn, build_once
-from headrace.stores.manifest import Manifest
+from headrace.stores.manifest import Manifest, Part
 from headrace.stores.parts import Writer
+from headrace.stores.reader import Stored
+from headrace.stores.versions.derive import Changes, derive
 
 
 @dataclass(frozen=True)
@@ -65,20 +69,40 @@ def write(home: Home, feed: Feed, draft: Draft, turn: Turn | None = None) -> Man
             parts = tuple(writer.finish())
         if turn is not None:
             turn.check()
-        manifest = Manifest(
-            draft.id,
-            draft.version,
-            0,
-            writer.structure,
-            writer.layout,
-            parts,
-            draft.parents,
-            now(),
-            _own_version(),
-            np.__version__,
-            draft.notes,
-        )
+        manifest = _manifest(draft, writer.structure, writer.layout, parts)
         return home.publish(stage, manifest, draft.replace)
+
+
+def write_derived(
+    home: Home, base: Stored, draft: Draft, append: Any, update: Any, delete: Iterable[Any] | None, key: str | None
+) -> Manifest:
+    """Write a version that is made of another and publish it; see ``headrace.Store.derive``."""
+    with home.staging() as stage, Writer(stage) as nothing:
+        new = None if update is None else feed_of(update).read(nothing)
+        changes = Changes.of(base, delete, new, key)
+        more = None if append is None else feed_of(append).read
+        part_bytes = home.part_bytes if draft.part_bytes is None else draft.part_bytes
+        parts = derive(base, changes, more, stage, part_bytes)
+        notes = {"deleted": len(changes.deleted), "updated": len(changes.updated)}
+        manifest = _manifest(draft, base.structure, base.manifest.layout, parts)
+        parents = (base.manifest.digest,)
+        return home.publish(stage, replace(manifest, parents=parents, notes={**draft.notes, "derived": notes}))
+
+
+def _manifest(draft: Draft, structure: Structure, layout: Layout, parts: tuple[Part, ...]) -> Manifest:
+    return Manifest(
+        draft.id,
+        draft.version,
+        0,
+        structure,
+        layout,
+        parts,
+        draft.parents,
+        now(),
+        _own_version(),
+        np.__version__,
+        draft.notes,
+    )
 
 
 def write_once(home: Home, feed: Callable[[], Feed], draft: Draft) -> bool:

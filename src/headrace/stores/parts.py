@@ -121,6 +121,7 @@ class Writer:
         self.layout = Layout("batch")
         self.parts: list[PartWriter] = []
         self.pool = ThreadPoolExecutor(4, thread_name_prefix="headrace-store")
+        self._bound = False
         self._empty: Columns | None = None  # tells the columns, if no records come
 
     def __enter__(self) -> Self:
@@ -137,6 +138,10 @@ class Writer:
         """Go on from parts that another writer has left; before anything is written."""
         self.structure, self.layout, self.parts = structure, layout, list(parts)
         self.length = sum(part.length for part in self.parts)
+
+    def bind(self, structure: Structure, layout: Layout) -> None:
+        """Take such records only as fit a layout that is given, and leave it as it is; before anything is written."""
+        self.structure, self.layout, self._bound = structure, layout, True
 
     def append(self, records: Records) -> None:
         """Write records; they are free to be changed again afterwards.
@@ -163,10 +168,10 @@ class Writer:
             layout = self._layout(made)
         except SchemaError as error:
             raise self._pointed(records, error) from error
-        if not self.parts:
+        if not (self.parts or self._bound):
             self.structure, self.layout = made.structure, layout
         joined = self.layout.join(layout)
-        if joined is None or made.structure != self.structure:
+        if joined is None or (self._bound and joined != self.layout) or made.structure != self.structure:
             raise self._pointed(records, self._misfit(made))
         if joined != self.layout:
             for part in self.parts:
@@ -207,8 +212,10 @@ class Writer:
         try:
             made = stacked([row])
             layout = self._layout(made)
-            if self.parts:
-                fits = made.structure == self.structure and self.layout.join(layout) is not None
+            if self.parts or self._bound:
+                joined = self.layout.join(layout)
+                fits = made.structure == self.structure and joined is not None
+                fits = fits and (not self._bound or joined == self.layout)
                 return None if fits else self._misfit(made)
         except SchemaError as error:
             return error
