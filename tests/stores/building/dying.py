@@ -2,7 +2,8 @@
 
 ``python dying.py ROOT random TIMES PART_BYTES`` kills at random moments, and lets another builder go on each time;
 ``python dying.py ROOT late WORKERS`` kills a builder with so many processes when nine tenths of the records are read.
-Both print how many records were read, and how many there are.
+``python dying.py ROOT end PART_BYTES`` kills one at each file operation that comes after the last record.
+All print how many records were read, and how many there are.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from headrace.core.records import Records, Rows
+from headrace.stores.building import pace, safety
 from headrace.stores.building.build import build
 from headrace.stores.building.stages import About
 from headrace.stores.catalog import Catalog
@@ -30,27 +33,29 @@ from headrace.stores.verify import verify
 from headrace.workers.inline import Inline
 from headrace.workers.processes import Processes
 
+OPERATIONS = {"os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "fcntl.flock"}
 LENGTH = 600
-EACH = 0.0015  # seconds that a record takes
+EACH = 0.0008  # seconds that a record takes
 
 
-def record(number: int) -> dict[str, Any]:
-    """A record of each kind of column; one of them becomes ragged in the middle."""
-    ragged = [number] * (3 if number < LENGTH // 2 else number % 5)
-    return {"x": np.full(2000, number), "text": "t" * (number % 7), "ragged": ragged}
+def record(number: int, version: str) -> dict[str, Any]:
+    """A record of each kind of column; one of them becomes ragged in the middle. Versions share nothing."""
+    ragged = [number + int(version)] * (3 if number < LENGTH // 2 else number % 5)
+    return {"x": np.full(200, number + LENGTH * int(version)), "text": version * (number % 7), "ragged": ragged}
 
 
 class Slowly:
     """Reads records, and notes each in a file."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, version: str) -> None:
         self.log = log
+        self.version = version
 
     def __call__(self, start: int, stop: int) -> Records:
         rows = []
         for number in range(start, stop):
             time.sleep(EACH)
-            rows.append(record(number))
+            rows.append(record(number, self.version))
             with open(self.log, "ab", buffering=0) as file:
                 file.write(b".")
         return Rows(rows)
@@ -61,7 +66,7 @@ def submit(root: Path, version: str, workers: int, part_bytes: int | None) -> No
     about = About("data", version, "the same", LENGTH, part_bytes)
     with folder.staging(about) as stage:
         running = Processes(workers) if workers else Inline()
-        built = build(stage, Slowly(root / "log"), LENGTH, part_bytes, running, about)
+        built = build(stage, Slowly(root / "log", version), LENGTH, part_bytes, running, about)
         draft = Manifest("data", version, 0, built.structure, built.layout, built.parts, (), "2026", "0", "0")
         folder.publish(stage, draft)
 
@@ -75,20 +80,15 @@ def check(root: Path, version: str) -> bool:
     assert len(stored) == LENGTH
     found = stored.read(np.arange(LENGTH))
     for number in range(LENGTH):
-        expected = record(number)
-        assert (found["x"][number] == number).all()
+        expected = record(number, version)
+        assert (found["x"][number] == expected["x"]).all()
         assert found["text"][number] == expected["text"]
         assert list(found["ragged"][number]) == expected["ragged"]
-    verify_all(root)
-    return True
-
-
-def verify_all(root: Path) -> None:
-    catalog = Folder(root).catalog
-    verify(catalog, None, None)
-    kept = {path.parent.name for path in (root / "objects").glob("*/*")}
+    verify(catalog, "data", version)
+    kept = set(os.listdir(root / "objects"))
     used = {part.digest for _, found in catalog.everything() for part in found.parts}  # type: ignore[union-attr]
     assert kept == used, "parts that no version needs were left"
+    return True
 
 
 def in_child(act: Callable[[], None]) -> int:
@@ -149,10 +149,48 @@ def late(root: Path, workers: int) -> tuple[int, int]:
     return reads(root), LENGTH
 
 
+def dying_at(moment: int, root: Path, version: str, part_bytes: int | None) -> None:
+    """Write a version, and be killed before the file operation of that number after all records were read."""
+    due = reads(root) + LENGTH
+    seen = count()
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        if (writes or event in OPERATIONS) and reads(root) >= due and next(seen) == moment:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)
+    submit(root, version, 0, part_bytes)
+
+
+def at_the_end(root: Path, part_bytes: int | None) -> tuple[int, int]:
+    """Kill at each operation; the builder that goes on is the next one to be killed, one operation later."""
+    global EACH
+    EACH, safety._SHORTEST, pace._SHORTEST = 0.0001, 0.0, 0.002
+    versions = 0
+    for moment in count():
+        version = str(versions)
+        if killed(in_child(lambda at=moment, name=version: dying_at(at, root, name, part_bytes))):  # type: ignore[misc]
+            there = check(root, version)
+            before = reads(root)
+            if not there:
+                submit(root, version, 0, part_bytes)
+                assert check(root, version)
+                again = reads(root) - before
+                assert again < 0.25 * LENGTH, f"{again} records were read again after operation {moment}"
+            versions += 1
+        else:
+            assert check(root, version)
+            return reads(root), LENGTH * (versions + 1)
+    raise AssertionError("no end")
+
+
 if __name__ == "__main__":
     folder, scenario, *rest = sys.argv[1:]
     Path(folder).mkdir(exist_ok=True)
     if scenario == "late":
         print(*late(Path(folder), int(rest[0])))
+    elif scenario == "end":
+        print(*at_the_end(Path(folder), int(rest[0])))
     else:
         print(*at_random_moments(Path(folder), int(rest[0]), int(rest[1]) or None))
