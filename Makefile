@@ -15,8 +15,9 @@ help:  ## this list
 demo: $(VENV)/.demo  ## train, be killed in the middle, resume: under 30 s
 	$(VENV)/bin/headrace demo
 
-test: $(VENV)/.test  ## all tests, the examples in docstrings, and the code on every page
-	$(VENV)/bin/python -m pytest
+test: $(VENV)/.test  ## all tests, the examples in docstrings, and the code on every page; with real servers
+	scripts/test-servers
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.lint  ## ruff: rules and format
 	$(VENV)/bin/ruff check .
@@ -35,13 +36,15 @@ bench: $(BENCH_VENV)/.bench  ## the speed table, into benchmarks/results.md
 smoke: $(VENV)/.test  ## the benchmarks on small data, without other loaders: they run, the figures mean little
 	$(VENV)/bin/python -m benchmarks.run --quick --own
 
-soak: $(VENV)/.test  ## 300 kills of runs with workers, in place of 20, and 1 GB of data in memory
+soak: $(VENV)/.test  ## 300 kills of runs with workers and 200 of writers, in place of 20, and 1 GB of data in memory
+	scripts/test-servers
 	HEADRACE_KILLS=300 HEADRACE_MEGABYTES=1000 $(VENV)/bin/python -m pytest -s tests/whole/test_killed.py tests/whole/test_memory.py
+	HEADRACE_KILLS=200 $(VENV)/bin/python -m pytest -s tests/stores/test_crash.py tests/stores/building/test_dying.py tests/whole/stores
 
 check: test lint types docs demo smoke  ## all of these but bench
 
 clean:  ## remove what the others made
-	rm -rf $(VENV) $(VENV)-3* $(VENV)-oldest $(BENCH_VENV) docs/_build dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-3* $(VENV)-oldest $(BENCH_VENV) .servers docs/_build dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # One stamp for each extra that is installed, made again when what it says changes.
 $(VENV)/.%: pyproject.toml scripts/constraints.txt | $(VENV)/.made
