@@ -74,16 +74,15 @@ def remote(address: str, cache: str) -> hr.Store:
     return hr.Store(f"s3://{BUCKET}/store", endpoint=address, cache=cache)
 
 
-def write(data: Data, size: str, address: str) -> dict[str, Any]:
+def write(data: Data, size: str, folder: str, address: str) -> dict[str, Any]:
     """Write the records into the bucket, and into a local store of the same parts, unless they are there."""
     records = hr.Dataset(payload=payload(data), label=data.column("label"))
     found = {}
-    with tempfile.TemporaryDirectory(dir=FOLDER) as cache:
-        for name, store in (("bucket", remote(address, cache)), ("folder", hr.Store(FOLDER / size / "remote-local"))):
-            if VERSION not in store.versions(NAME):
-                start = time.perf_counter()
-                store.submit(records, NAME, VERSION, part_bytes=PART_BYTES[size])
-                found[name] = time.perf_counter() - start
+    for name, store in (("bucket", remote(address, folder)), ("folder", hr.Store(FOLDER / size / "remote-local"))):
+        if VERSION not in store.versions(NAME):
+            start = time.perf_counter()
+            store.submit(records, NAME, VERSION, part_bytes=PART_BYTES[size])
+            found[name] = time.perf_counter() - start
     return {**found, "bytes": data.size}
 
 
@@ -98,39 +97,37 @@ def epoch(records: hr.Dataset, data: Data, seed: int) -> float:
     return seconds
 
 
-def second(data: Data, size: str, address: str) -> dict[str, Any]:
+def second(data: Data, size: str, folder: str, address: str) -> dict[str, Any]:
     """Epochs of a remote store whose parts are all here, in turns with those of local ones: of these parts, of one."""
-    with tempfile.TemporaryDirectory(dir=FOLDER) as cache:
-        far, near = remote(address, cache).fetch(NAME, VERSION), hr.Store(FOLDER / size / "remote-local")
-        here, whole, total = near.fetch(NAME, VERSION), fetch(data), 0
-        for batch in batches(far, data, 0).stream():
-            total += checks.digest(batch["payload"], batch["label"])
-        if total & checks.MASK != data.digest:
-            raise checks.CheckError("the bytes that came from the bucket are not those of the records")
-        stores = {"local": here, "remote": far, "one part": whole}
-        found: dict[str, list[float]] = {name: [] for name in stores}
-        for seed in range(2 * ROUNDS + 1):  # the first one warms up
-            for name, records in stores.items():
-                found[name].append(epoch(records, data, seed))
+    far, near = remote(address, folder).fetch(NAME, VERSION), hr.Store(FOLDER / size / "remote-local")
+    here, whole, total = near.fetch(NAME, VERSION), fetch(data), 0
+    for batch in batches(far, data, 0).stream():
+        total += checks.digest(batch["payload"], batch["label"])
+    if total & checks.MASK != data.digest:
+        raise checks.CheckError("the bytes that came from the bucket are not those of the records")
+    stores = {"local": here, "remote": far, "one part": whole}
+    found: dict[str, list[float]] = {name: [] for name in stores}
+    for seed in range(2 * ROUNDS + 1):  # the first one warms up
+        for name, records in stores.items():
+            found[name].append(epoch(records, data, seed))
     return {name: taken[1:] for name, taken in found.items()}
 
 
-def cold(data: Data, size: str, address: str) -> dict[str, Any]:
+def cold(data: Data, size: str, folder: str, address: str) -> dict[str, Any]:
     """One epoch in blocks from a bucket of which nothing is here."""
     seen = []
-    with tempfile.TemporaryDirectory(dir=FOLDER) as cache:
-        names = (hr.Dataset, hr.Store)  # what stands behind them is loaded now
-        assert names
-        start = time.perf_counter()
-        records = remote(address, cache).fetch(NAME, VERSION)
-        for batch in records.block_shuffle(memory=MEMORY[size], seed=0).batch(data.workload.batch).stream():
-            seen.append(batch["label"])
-        seconds = time.perf_counter() - start
+    names = (hr.Dataset, hr.Store)  # what stands behind them is loaded now
+    assert names
+    start = time.perf_counter()
+    records = remote(address, folder).fetch(NAME, VERSION)
+    for batch in records.block_shuffle(memory=MEMORY[size], seed=0).batch(data.workload.batch).stream():
+        seen.append(batch["label"])
+    seconds = time.perf_counter() - start
     checks.check_permutation(np.concatenate(seen), data.workload.records)
     return {"seconds": seconds}
 
 
-def plain(data: Data, size: str, address: str, into: str) -> dict[str, Any]:
+def plain(data: Data, size: str, folder: str, address: str, into: str) -> dict[str, Any]:
     """Download all objects of the version's parts."""
     import obstore
     from obstore.store import S3Store
@@ -145,7 +142,7 @@ def plain(data: Data, size: str, address: str, into: str) -> dict[str, Any]:
         region="us-east-1",
         client_options={"allow_http": True},
     )
-    with tempfile.TemporaryDirectory(dir=FOLDER) as folder, ThreadPoolExecutor(CONNECTIONS) as pool:
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
         start = time.perf_counter()
         files = {}
         if into == "files":
@@ -170,15 +167,16 @@ def plain(data: Data, size: str, address: str, into: str) -> dict[str, Any]:
     return {"seconds": seconds, "bytes": came}
 
 
-def fresh(*words: str) -> dict[str, Any]:
-    """Run one of these in a process of its own."""
-    answer = subprocess.run(
-        [sys.executable, "-m", "benchmarks.figures.remote", *words],
-        cwd=ROOT,
-        env=os.environ | KEYS,
-        capture_output=True,
-        text=True,
-    )
+def fresh(what: str, size: str, *words: str) -> dict[str, Any]:
+    """Run one of these in a process of its own, with a folder that is removed when the process has ended."""
+    with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
+        answer = subprocess.run(
+            [sys.executable, "-m", "benchmarks.figures.remote", what, size, folder, *words],
+            cwd=ROOT,
+            env=os.environ | KEYS,
+            capture_output=True,
+            text=True,
+        )
     if answer.returncode:
         raise RuntimeError((answer.stderr.strip() or "no message").splitlines()[-1])
     found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
