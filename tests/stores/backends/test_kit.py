@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from headrace.core.errors import HeadraceWarning
+from headrace.stores.backends import fsspec
 from headrace.stores.backends.opening import open_backend
 from headrace.stores.backends.protocol import Backend
 from headrace.testing.backends import BackendTests
@@ -77,5 +79,10 @@ class TestFileSystem(BackendTests):
     def backend(self, tmp_path: Path) -> Backend:
         return open_backend(f"local://{tmp_path}/new")
 
-    @pytest.mark.skip(reason="such file systems are for one writer at a time")
-    def test_of_many_threads_one_is_first(self, backend: Backend) -> None: ...
+    def test_of_many_threads_one_is_first(self, backend: Backend) -> None:
+        """It need not be so, and a warning says it, once."""
+        fsspec._warned.discard("local")
+        with pytest.warns(HeadraceWarning, match="safe for one writer at a time") as told:
+            assert backend.put_if_absent("a", b"first")
+            assert not backend.put_if_absent("a", b"second")
+        assert len(told) == 1

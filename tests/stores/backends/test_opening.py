@@ -12,6 +12,7 @@ from headrace.core.errors import ArgumentError, DeniedError, MissingExtraError, 
 from headrace.stores.backends.disk import Files
 from headrace.stores.backends.objects import Objects
 from headrace.stores.backends.opening import open_backend
+from headrace.stores.backends.profiles import from_profile
 from headrace.stores.backends.redis import Redis
 from tests.servers import places
 from tests.servers.places import Place
@@ -92,6 +93,27 @@ def test_without_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     options = {"metadata_endpoint": "http://127.0.0.1:1", "deadline": "0.5", "region": "us-east-1"}
     with pytest.raises(StoreError, match=r"AWS_ACCESS_KEY_ID|Is the address right"):
         Objects("s3://b", "http://127.0.0.1:1", options).check()
+
+
+def test_a_profile_counts_less_than_options_and_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "keys").write_text("[default]\naws_access_key_id = a\naws_secret_access_key = b%c\n[lab]\n")
+    (tmp_path / "config").write_text("[default]\nregion = eu-west-1\n[profile lab]\nregion = eu-north-1\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "keys"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    keys = {"access_key_id": "a", "secret_access_key": "b%c"}
+    assert from_profile({}) == {**keys, "region": "eu-west-1"}
+    assert from_profile({"region": "x"}) == keys
+    assert from_profile({"skip_signature": "true"}) == {"region": "eu-west-1"}
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "c")
+    assert from_profile({}) == {"region": "eu-west-1"}
+    monkeypatch.setenv("AWS_PROFILE", "lab")
+    assert from_profile({}) == {"region": "eu-north-1"}
+    (tmp_path / "keys").write_text("aws_secret_access_key = hidden")
+    with pytest.raises(StoreError, match=r"cannot read .*keys") as caught:
+        from_profile({})
+    assert "hidden" not in str(caught.value)
 
 
 @pytest.mark.servers

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from headrace.core.errors import ArgumentError, MissingExtraError
 from headrace.stores.backends.keys import checked_key
+from headrace.stores.backends.profiles import from_profile
 from headrace.stores.backends.retrying import Patience
 
 if TYPE_CHECKING:
@@ -37,8 +38,9 @@ CLOUDS: Mapping[str, Cloud] = {
 BUCKETS: Mapping[Cloud, str] = {"s3": "bucket", "gs": "bucket", "az": "container"}
 
 CREDENTIALS: Mapping[Cloud, str] = {
-    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (with AWS_SESSION_TOKEN where they are temporary), or the "
-    "machine's role; skip_signature=true among the options for a public bucket",
+    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (with AWS_SESSION_TOKEN where they are temporary), "
+    "~/.aws/credentials (AWS_PROFILE names a profile), or the machine's role; "
+    "skip_signature=true among the options for a public bucket",
     "gs": "GOOGLE_APPLICATION_CREDENTIALS (the path of a key file), `gcloud auth application-default login`, or the "
     "machine's service account; skip_signature=true among the options for a public bucket",
     "az": "AZURE_STORAGE_ACCOUNT_NAME with AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_TOKEN, or AZURE_CLIENT_ID "
@@ -171,6 +173,8 @@ class Place:
                 return _unsigned(config)
         elif self.endpoint:
             config.setdefault("endpoint", self.endpoint)
+        if self.cloud == "s3":
+            config = {**from_profile(config), **config}
         if self.account:
             config.setdefault("account_name", self.account)
         return config

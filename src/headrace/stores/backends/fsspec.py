@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -51,7 +50,6 @@ class FileSystem:
         self._patience, self._settings = Patience.among(options or {})
         self._scheme = url.partition("://")[0]
         self._opened: tuple[int, Any, str] | None = None
-        self._opening = threading.Lock()
 
     def __repr__(self) -> str:
         return f"FileSystem({self.url!r})"
@@ -165,19 +163,22 @@ class FileSystem:
 
     def _file_system(self) -> tuple[Any, str]:
         """Return this process's own file system, and the path of the place."""
-        with self._opening:
-            if self._opened is None or self._opened[0] != os.getpid():
-                try:
-                    import fsspec
-                except ImportError as error:
-                    raise MissingExtraError.of("fsspec", "fsspec", f"a store at {self._scheme}://") from error
-                settings = {**self._settings, "use_listings_cache": False, "skip_instance_cache": True}
-                try:
-                    fs, root = fsspec.url_to_fs(self._given[0], **settings)
-                except ImportError as error:
-                    raise MissingExtraError(f"a store at {self._scheme}:// needs more than fsspec: {error}") from error
-                self._opened = (os.getpid(), fs, str(root).rstrip("/"))
-            return self._opened[1:]
+        opened = self._opened
+        if opened is None or opened[0] != os.getpid():
+            opened = self._opened = (os.getpid(), *self._open())
+        return opened[1:]
+
+    def _open(self) -> tuple[Any, str]:
+        try:
+            import fsspec
+        except ImportError as error:
+            raise MissingExtraError.of("fsspec", "fsspec", f"a store at {self._scheme}://") from error
+        settings = {**self._settings, "use_listings_cache": False, "skip_instance_cache": True}
+        try:
+            fs, root = fsspec.url_to_fs(self._given[0], **settings)
+        except ImportError as error:
+            raise MissingExtraError(f"a store at {self._scheme}:// needs more than fsspec: {error}") from error
+        return fs, str(root).rstrip("/")
 
 
 def _moved(fs: Any, content: Content, folder: str, path: str) -> None:

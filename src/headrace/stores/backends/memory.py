@@ -22,6 +22,16 @@ _rooms: dict[str, Room] = {}
 _opening = threading.Lock()
 
 
+def _begin_anew() -> None:
+    """Share nothing with the process that this one was forked from, nor wait for a lock that its threads held."""
+    global _opening
+    _rooms.clear()
+    _opening = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
+
+
 @dataclass(frozen=True)
 class Memory:
     """A :class:`~headrace.stores.backends.protocol.Backend` in this process's memory.

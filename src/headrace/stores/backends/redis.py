@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import struct
-import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,9 +66,7 @@ class Redis:
         self._ttl = 0 if ttl is None else max(1, round(ttl * 1000))
         self._space = f"{self._server.prefix}/" if self._server.prefix else ""
         self._parts = f"\0part/{self._space}"
-        self._opened: Client | None = None
-        self._process = 0
-        self._opening = threading.Lock()
+        self._opened: tuple[int, Client] | None = None
 
     def __repr__(self) -> str:
         return f"Redis({self.url!r})"
@@ -228,10 +225,10 @@ class Redis:
         return (patience or self._patience).ask(what, once)
 
     def _client(self) -> Client:
-        with self._opening:
-            if self._opened is None or self._process != os.getpid():
-                self._opened, self._process = self._server.client(self._patience), os.getpid()
-            return self._opened
+        opened, process = self._opened, os.getpid()  # without a lock, which a fork might leave taken
+        if opened is None or opened[0] != process:
+            opened = self._opened = (process, self._server.client(self._patience))
+        return opened[1]
 
     def _name(self, key: str) -> str:
         return self._space + checked_key(key)
