@@ -60,6 +60,18 @@ class Cache:
         self.mark(part, 0.0)
         return Buffers(str(folder), files)
 
+    def has(self, part: Part) -> bool:
+        """Return whether a part is there, without a look into it.
+
+        Raises:
+            OSError: That cannot be told.
+        """
+        try:
+            os.stat(self.room.parts / part.digest)
+        except FileNotFoundError:
+            return False
+        return True
+
     def mark(self, part: Part, keep: float) -> None:
         """Note that a part is used, or that it is to be kept for some seconds because it will be."""
         _mark(self.room.parts / part.digest, keep)

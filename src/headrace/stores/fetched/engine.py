@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter
@@ -16,7 +17,7 @@ from headrace.stores.fetched.cache import Cache
 from headrace.stores.fetched.crew import Crew
 from headrace.stores.fetched.lending import Lending
 from headrace.stores.fetched.memory import Memory
-from headrace.stores.fetched.room import KEPT, NOW, Need, NoRoom
+from headrace.stores.fetched.room import KEPT, NOW, Need, NoRoom, TooLarge
 from headrace.stores.manifest import Part
 from headrace.stores.transfer.download import download, load
 
@@ -69,6 +70,7 @@ class Engine:
         self._lock = threading.Lock()
         self._counted: Counter[str] = Counter()
         self._warned = False
+        self._asked_in_vain = -math.inf  # when; one does not wait for the same answer with each part
 
     def stats(self) -> Stats:
         """Return what was done so far."""
@@ -108,7 +110,7 @@ class Engine:
         """
         if self.cache is not None:
             try:
-                if self._find(self.cache, part) is None:
+                if not self.cache.has(part):
                     with self.cache.claiming(part) as ours:
                         if ours:  # or else somebody is fetching it already
                             self._fetch(self.cache, part, need, self.ahead)
@@ -147,10 +149,15 @@ class Engine:
                         return self._fetch(cache, part, need, self._now)
             except Busy:
                 pass
+            except TooLarge:
+                raise
             except NoRoom as problem:
                 if self.lending.spare(part.size, need.listed, waited_for=True):
                     continue
+                if not problem.passing and self._asked_in_vain > began - _PATIENCE:
+                    raise
                 if time.monotonic() - began > (_BRIEFLY if problem.passing else _ASKING):
+                    self._asked_in_vain = time.monotonic()
                     raise
                 self.lending.ring()
             waited = True

@@ -47,6 +47,10 @@ class NoRoom(Exception):
         self.passing = passing
 
 
+class TooLarge(NoRoom):
+    """It never can."""
+
+
 @dataclass(frozen=True)
 class Need:
     """Who wants room.
@@ -109,7 +113,7 @@ class Room:
             OSError: The folder cannot be written to.
         """
         if self.limit is not None and size > self.limit:
-            raise NoRoom(f"a part has {text_of(size)}, more than cache_bytes={self.limit}: raise that")
+            raise TooLarge(f"a part has {text_of(size)}, more than cache_bytes={self.limit}: raise that")
         with locks.holding(self.root / "lock", _PATIENCE) as held:
             if not held:
                 raise NoRoom(f"another process has held {self.root / 'lock'} for {_PATIENCE:.0f} s")
