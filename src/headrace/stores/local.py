@@ -12,7 +12,8 @@ Readers take no lock: parts never change, and a manifest appears in one step. Wr
 without the store's lock. Then, under it, parts are moved to ``objects`` (one that is there already is shared) and the
 manifest is linked to its name. Deleting takes the same lock, so no part is taken away between the moment when a writer
 finds it and the moment when its manifest says so. The locks are ``flock`` locks, which the system lets go of when
-their holder dies, however it dies: an unlocked folder under ``tmp`` belongs to nobody, and the next writer clears it.
+their holder dies, however it dies: an unlocked folder under ``tmp`` belongs to nobody, and the next writer clears it,
+unless it has a journal that is younger than a week: then who writes the same goes on in it.
 """
 
 from __future__ import annotations
