@@ -6,26 +6,33 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any, Literal, ParamSpec, overload
 
 from headrace.core.arguments import whole
 from headrace.core.durations import seconds_of
-from headrace.core.errors import ArgumentError, NotFoundError, StoreError
+from headrace.core.errors import ArgumentError, KindError, NotFoundError, StoreError
 from headrace.core.fingerprint import of_function
 from headrace.dataset import Dataset
 from headrace.feed import feed_of
-from headrace.keeping import Keeping, cached_part
+from headrace.keeping import Keeping, cached_part, identity_of
+from headrace.stores.bars import bar
+from headrace.stores.building.prediction import Prediction
 from headrace.stores.finding import find_home
+from headrace.stores.layout import check_pickles
 from headrace.stores.local import Folder
 from headrace.stores.manifest import Manifest
 from headrace.stores.names import checked
 from headrace.stores.reader import Stored
 from headrace.stores.tags import Tag
 from headrace.stores.verify import verify
+from headrace.stores.versions.copying import copy
 from headrace.stores.versions.diff import Diff, diff
+from headrace.stores.versions.exporting import Format, export
 from headrace.stores.versions.garbage import Garbage
 from headrace.stores.versions.log import Log, log
-from headrace.writing import Draft, now, write, write_derived, write_once
+from headrace.stores.versions.usage import Usage, usage
+from headrace.workers.choose import as_workers
+from headrace.writing import Draft, now, predicted, write, write_derived, write_once
 
 Arguments = ParamSpec("Arguments")
 
@@ -101,6 +108,7 @@ class Store:
     def __repr__(self) -> str:
         return f"Store({self.url!r})"
 
+    @overload
     def submit(
         self,
         data: Any,
@@ -110,7 +118,35 @@ class Store:
         progress: bool | None = None,
         part_bytes: int | None = None,
         batches: bool = False,
-    ) -> Dataset:
+        workers: Any = 0,
+        dry_run: Literal[False] = False,
+    ) -> Dataset: ...
+    @overload
+    def submit(
+        self,
+        data: Any,
+        id: str,
+        version: str,
+        replace: bool = False,
+        progress: bool | None = None,
+        part_bytes: int | None = None,
+        batches: bool = False,
+        workers: Any = 0,
+        *,
+        dry_run: Literal[True],
+    ) -> Prediction: ...
+    def submit(
+        self,
+        data: Any,
+        id: str,
+        version: str,
+        replace: bool = False,
+        progress: bool | None = None,
+        part_bytes: int | None = None,
+        batches: bool = False,
+        workers: Any = 0,
+        dry_run: bool = False,
+    ) -> Dataset | Prediction:
         """Write a version of a dataset, and return it as it is read from now on.
 
         Records are written as they come, so there may be more of them than fit in memory; they are read once, from
@@ -145,10 +181,14 @@ class Store:
         id, version = checked(id, "id"), checked(version, "version")
         part_bytes = None if part_bytes is None else whole(part_bytes, "part_bytes", 1)
         self._home.check(id, version, replace)
+        feed, who = feed_of(data, batches), as_workers(workers)[0]
+        if who.size and feed.node is None:
+            raise ArgumentError("workers read records by their numbers, as a Dataset's; these only flow: leave workers out")
+        identity = "" if feed.node is None or feed.at_hand or dry_run else identity_of(feed.node)
         draft = Draft(
-            id, version, part_bytes=part_bytes, replace=replace, progress=progress, allow_pickle=self._allow_pickle
+            id, version, part_bytes, replace, progress, allow_pickle=self._allow_pickle, workers=who, identity=identity
         )
-        return self._read(write(self._home, feed_of(data, batches), draft))
+        return predicted(self._home, feed, draft) if dry_run else self._read(write(self._home, feed, draft))
 
     def fetch(self, id: str, version: str | None = None) -> Dataset:
         """Return a version of a dataset, read from mapped files: nothing is read yet, and nothing copied.
@@ -223,7 +263,14 @@ class Store:
 
         return decorate
 
-    def keeper(self, id: str | None, version: str | None, libraries: Sequence[str], progress: bool | None) -> Keeping:
+    def keeper(
+        self,
+        id: str | None = None,
+        version: str | None = None,
+        libraries: Sequence[str] = (),
+        progress: bool | None = None,
+        workers: Any = 0,
+    ) -> Keeping:
         """Return what keeps the records of chains here: what ``Dataset.cache`` stands on."""
         if version is not None and id is None:
             raise ArgumentError(
@@ -231,7 +278,7 @@ class Store:
             )
         where = checked("cache" if id is None else id, "id")
         name = None if version is None else checked(version, "version")
-        return Keeping(self._home, self.url, where, name, tuple(libraries), progress, self._allow_pickle)
+        return Keeping(self._home, self.url, where, name, tuple(libraries), progress, as_workers(workers)[0], self._allow_pickle)
 
     def explain_miss(self, ds: Dataset, id: str = "cache", libraries: Sequence[str] = ()) -> str:
         """Say why a dataset is not in the cache: what changed since the version that is most like it was made.
@@ -244,7 +291,7 @@ class Store:
         Returns:
             A line for each difference, or that there is none.
         """
-        return self.keeper(id, None, libraries, None).explain(cached_part(ds._node))
+        return self.keeper(id, None, libraries).explain(cached_part(ds._node))
 
     def versions(self, id: str) -> list[str]:
         """Return the versions of a dataset, the one published last at the end; empty if there is no such dataset.
@@ -257,12 +304,13 @@ class Store:
         """Return the ids of all datasets, sorted."""
         return self._catalog.ids()
 
-    def verify(self, id: str | None = None, version: str | None = None) -> int:
+    def verify(self, id: str | None = None, version: str | None = None, progress: bool | None = None) -> int:
         """Read every file and compare it with the checksum that was taken when it was written.
 
         Args:
             id: A dataset; None for all.
             version: One version of it; None for all.
+            progress: Show a progress bar; None for where somebody would see it.
 
         Returns:
             How many parts were checked; one that several versions share counts once.
@@ -274,7 +322,7 @@ class Store:
         if id is None and version is not None:
             raise ArgumentError(f"version {version!r} of which dataset? Give its id, too")
         wanted = None if version is None else checked(version, "version")
-        return verify(self._catalog, None if id is None else checked(id, "id"), wanted)
+        return verify(self._catalog, None if id is None else checked(id, "id"), wanted, progress)
 
     def delete(self, id: str, version: str) -> None:
         """Take a version away, with those that it replaced, and the files that no other version shares.
@@ -422,6 +470,117 @@ class Store:
             NotFoundError: There is no such dataset.
         """
         return log(self._catalog, checked(id, "id"))
+
+    def copy(
+        self, id: str, version: str | None = None, *, to: Store, tags: bool = False, progress: bool | None = None
+    ) -> Dataset:
+        """Bring a version to another store, under the same names, and return it as it is read there.
+
+        Every byte is checked on the way. Parts that are there already are not sent again; so a copy that was killed
+        goes on where it ended. The version appears last. What is known of it (when and by which code it was made, of
+        which parents) goes along.
+
+        Args:
+            id: The dataset.
+            version: The version, or a tag; None for the newest.
+            to: The other store, of whatever kind.
+            tags: Whether the tags of the version go along; who has the name there loses it.
+            progress: Show a progress bar; None for where somebody would see it.
+
+        Raises:
+            NotFoundError: There is no such version.
+            ExistsError: There is a version of this name with other records in the other store.
+            DamageError: What lies here is not what was written.
+            StoreError: The other store cannot be written to; or may not read pickled objects.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as here, TemporaryDirectory() as there:
+        ...     store, other = Store(here), Store(there)
+        ...     _ = store.submit([1, 2, 3], "numbers", "1.0")
+        ...     store.copy("numbers", "1.0", to=other).list(), other.versions("numbers")
+        ([1, 2, 3], ['1.0'])
+        """
+        if not isinstance(to, Store):
+            raise KindError(f"to= is the other store, such as headrace.Store('s3://bucket'); got {type(to).__name__}")
+        manifest = self.manifest(id, version)
+        check_pickles(manifest.layout, to._allow_pickle)
+        size = sum({part.digest: part.size for part in manifest.parts}.values())
+        with bar(progress, f"copy {manifest.id} {manifest.version}", size, "B") as told:
+            copied = copy(self._home, manifest, to._home, told)
+        for tag, named in self.tags(id).items() if tags else ():
+            if named == manifest.version:
+                to.tag(id, named, tag)
+        return to._read(copied)
+
+    def export(
+        self,
+        id: str,
+        version: str | None,
+        path: str | os.PathLike[str],
+        format: Format = "parquet",
+        replace: bool = False,
+        progress: bool | None = None,
+    ) -> None:
+        """Write a version as files that other tools read.
+
+        They are written beside and moved into place when they are whole. Records are written as they are read, so
+        there may be more of them than fit in memory.
+
+        ``"parquet"`` and ``"arrow"`` (extra ``arrow``) make one file. Arrays of more than one axis are of the type
+        ``fixed_shape_tensor``, for most readers a list; ragged rows are lists, nested columns and tuples structs, with
+        fields "0", "1", ... of tuples. ``"webdataset"`` makes a folder of tar files of at most 1 GB, called like the
+        folder, with a member for each column of each record: ``.npy`` of arrays and numbers, ``.cls`` of integers,
+        ``.txt`` of strings, ``.bin`` of bytes.
+
+        Args:
+            id: The dataset.
+            version: The version, or a tag; None for the newest.
+            path: Of the file, or of the folder.
+            format: One of these.
+            replace: Whether what is there may be replaced.
+            progress: Show a progress bar; None for where somebody would see it.
+
+        Raises:
+            NotFoundError: There is no such version.
+            ExistsError: Something is at the path, and ``replace`` is not set.
+            SchemaError: A column has no place in the format, as pickled objects have none in any.
+            StoreError: The version cannot be read, or the path not be written.
+            MissingExtraError: The format needs pyarrow.
+
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     store = Store(Path(folder) / "store")
+        ...     _ = store.submit({"x": [1.5, 2.5], "label": [0, 1]}, "numbers", "1.0")
+        ...     store.export("numbers", "1.0", Path(folder) / "out", format="webdataset")
+        ...     [path.name for path in (Path(folder) / "out").iterdir()]
+        ['out-000000.tar']
+        """
+        manifest = self.manifest(id, version)
+        source = Stored(self._home.shelf, manifest, allow_pickle=True)  # nothing is unpickled for it
+        place = Path(os.path.abspath(os.path.expanduser(path)))
+        with bar(progress, f"export {manifest.id} {manifest.version}", manifest.length, " records") as told:
+            export(source, place, format, replace, told)
+
+    def du(self, id: str | None = None) -> Usage:
+        """Return how many bytes versions take up, how many they share, and what belongs to none.
+
+        Args:
+            id: A dataset; None for all.
+
+        Raises:
+            NotFoundError: There is no such dataset.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     store = Store(folder)
+        ...     _ = store.submit([1, 2, 3], "numbers", "1.0")
+        ...     store.du()
+        DATASET  VERSION  RECORDS   SIZE   KEPT  SHARED
+        numbers  1.0            3  152 B  152 B     0 B
+        152 B in 1 part
+        """
+        return usage(self._home, None if id is None else checked(id, "id"))
 
     def gc(self, dry_run: bool = True, grace: float | str = "1 h") -> Garbage:
         """Find the parts that no version refers to, and take them away.

@@ -9,6 +9,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 from headrace.core.errors import DamageError, StoreError
 from headrace.stores.backends.protocol import Backend
+from headrace.stores.bars import bar
 from headrace.stores.catalog import Catalog
 from headrace.stores.files import File
 from headrace.stores.manifest import Manifest, Part
@@ -18,14 +19,14 @@ _MOST_THREADS = 8
 _MOST_AHEAD = 64  # files of which pieces are asked for, so that the list of them stays short
 
 
-def verify(catalog: Catalog, id: str | None, version: str | None, told: Callable[[int], object] | None = None) -> int:
+def verify(catalog: Catalog, id: str | None, version: str | None, progress: bool | None = False) -> int:
     """Check the files of a store against what its manifests say.
 
     Args:
         catalog: Of the store.
         id: A dataset; None for all.
         version: One of its versions; None for all, those too whose names others took.
-        told: Called with the number of bytes that have been read since the last call.
+        progress: Whether to show a bar; None for where somebody would see it.
 
     Returns:
         How many parts were checked; one that several versions share counts once.
@@ -36,7 +37,11 @@ def verify(catalog: Catalog, id: str | None, version: str | None, told: Callable
     """
     parts, problems = _gather(_manifests(catalog, id, version))
     files = [File.of(part, name) for part in parts for name in part.files]
-    with ThreadPoolExecutor(min(_MOST_THREADS, 2 * (os.cpu_count() or 1)), "headrace-verify") as pool:
+    size = sum(file.sum.bytes for file in files)
+    with (
+        ThreadPoolExecutor(min(_MOST_THREADS, 2 * (os.cpu_count() or 1)), "headrace-verify") as pool,
+        bar(progress, "verify", size, "B") as told,
+    ):
         damaged = _damaged(catalog.backend, files, pool, told)
         problems += [f"{catalog.shown}/{key} {problem}" for key, problem in damaged]
     if problems:
