@@ -6,7 +6,7 @@ import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -32,7 +32,9 @@ MOST_ABSENT = 64 << 20
 """The largest object that is written only where there is none: what is sent in pieces cannot be so conditioned."""
 
 _PIECE = 8 << 20  # of an upload in pieces
-_WHOLE = 16 << 20  # up to this size an object is sent in one request
+_WHOLE = 8 << 20  # up to this size an object is sent in one request
+_SOON = 1 << 20  # up to this size sending takes no time of which one would have to think
+_SENDING = 60.0  # seconds that a request with more may be silent in addition, while it is sent
 _TRIES = 8  # of each piece, within an upload
 _CHECK = 15.0  # seconds: a wrong address should be told soon
 _WRITER = "writer"
@@ -48,7 +50,7 @@ class Bucket:
 
     def __init__(self, place: Place, patience: Patience) -> None:
         self._place, self._patience = place, patience
-        self._clients: tuple[Client, ...] | None = None
+        self._clients: dict[tuple[int, bool], Client] = {}
         self._opening = threading.Lock()
 
     @property
@@ -88,7 +90,7 @@ class Bucket:
 
         def send() -> None:
             body = content if large and isinstance(content, Path) else whole(content)
-            client = self._client(retries=large)
+            client = self._client(_TRIES if large else 0, size_of(content))
             _obstore().put(client, name, body, use_multipart=large, chunk_size=_PIECE, max_concurrency=4)
 
         self._ask(send, "writing", key)
@@ -110,9 +112,8 @@ class Bucket:
             nonlocal unsure
             before, unsure = unsure, True  # until an answer comes
             try:
-                _obstore().put(
-                    self._client(), name, body, mode="create", use_multipart=False, attributes={_WRITER: writer}
-                )
+                client = self._client(sending=len(body))
+                _obstore().put(client, name, body, mode="create", use_multipart=False, attributes={_WRITER: writer})
             except Exception as error:
                 if type(error).__name__ not in ("AlreadyExistsError", "PreconditionError"):
                     raise
@@ -185,12 +186,19 @@ class Bucket:
         what = f"{doing} {key!r} in {self.url}" if key is not None else f"{doing} {self.url}"
         return (patience or self._patience).ask(what + self._place.server, once)
 
-    def _client(self, retries: bool = False) -> Client:
-        """Return a client: one that tries again by itself, or one that leaves it to us."""
+    def _client(self, tries: int = 0, sending: int = 0) -> Client:
+        """Return a client.
+
+        Args:
+            tries: How often it tries again by itself, which is worth it for the pieces of a large upload.
+            sending: How many bytes are sent: until all are, it hears nothing.
+        """
+        slow = sending > _SOON
         with self._opening:
-            if self._clients is None:
-                self._clients = tuple(self._place.client(self._patience, tries) for tries in (0, _TRIES))
-            return self._clients[retries]
+            if (tries, slow) not in self._clients:
+                patience = replace(self._patience, timeout=self._patience.timeout + _SENDING * slow)
+                self._clients[tries, slow] = self._place.client(patience, tries)
+            return self._clients[tries, slow]
 
     def _name(self, key: str) -> str:
         return self._encoded(checked_key(key))
