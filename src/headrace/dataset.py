@@ -578,6 +578,7 @@ class Dataset:
         version: str | None = None,
         libraries: Sequence[str] = (),
         progress: bool | None = None,
+        workers: Any = 0,
     ) -> Dataset:
         """Make the records once, on first use, keep them in a store, and read them from there ever after.
 
@@ -591,6 +592,7 @@ class Dataset:
             version: The version's name, in the place of the key: you say when it changes.
             libraries: Packages whose versions belong to the key, such as ``["torch"]``.
             progress: Show a progress bar while the records are made; None for where somebody would see it.
+            workers: Who makes them, as for :meth:`stream`. When they are killed, the next ones go on from there.
 
         Raises:
             OrderError: The records differ by epoch below, by a random map for example; the message names the step.
@@ -610,7 +612,7 @@ class Dataset:
         """
         rewrite.refuse_random(self._node, "cache()")
         place = rewrite.still(self._node, "cache()")
-        cached = Cached(rewrite.content(self._node, place), store.keeper(id, version, libraries, progress))
+        cached = Cached(rewrite.content(self._node, place), store.keeper(id, version, libraries, progress, workers))
         return Dataset._of(rewrite.orders(self._node, place, cached))
 
     def filter(self, predicate: Callable[[Any], Any], batches: bool = False) -> Dataset:

@@ -19,6 +19,8 @@ from headrace.loaders.found import Found
 from headrace.nodes.crossing import Crossing
 from headrace.nodes.leaf import Leaf
 from headrace.nodes.node import Context, Node
+from headrace.nodes.reading import Reading
+from headrace.nodes.show import chain
 from headrace.stages.batch import Batched
 from headrace.stages.flat_map import FlatMap
 from headrace.stages.stage import below, is_endless
@@ -26,6 +28,7 @@ from headrace.stages.unbatch import Unbatch
 from headrace.stores.blocks import blocks
 from headrace.stores.parts import CHUNK_BYTES, Writer
 from headrace.stream import Stream
+from headrace.workers.work import Place
 
 _MOST_RECORDS = 1 << 16  # read together for writing, however small they are
 _FIRST = 64  # records read to see how large they are
@@ -38,10 +41,36 @@ class Feed:
     Args:
         read: Gives them, once; is told the writer, to see how large they are.
         rows: How many there will be, where that is known beforehand.
+        node: Gives them by their numbers, in any order and again; None where they only flow.
+        at_hand: Whether they lie there as columns, so that reading them takes no work.
     """
 
     read: Callable[[Writer], Iterator[Records]]
     rows: int | None = None
+    node: Node | None = None
+    at_hand: bool = False
+
+
+@dataclass(frozen=True)
+class ByNumber:
+    """Records of a node by their numbers, for workers.
+
+    Args:
+        node: What is read, in its epoch 0.
+    """
+
+    node: Node
+
+    def __call__(self, start: int, stop: int) -> Records:
+        return self.node.read(At(np.arange(start, stop, dtype=np.int64)), Context())
+
+    def share(self, place: Place) -> None:
+        """Hold the large arrays of the sources in memory that processes share."""
+        Reading(self.node).share(place)
+
+    def words(self) -> str:
+        """Return the chain as text."""
+        return chain(self.node)
 
 
 def feed_of(data: Any, batches: bool = False) -> Feed:
@@ -82,8 +111,8 @@ def _of_node(node: Node, batches: bool = False) -> Feed:
         return Feed(lambda writer: blocks(_batches(node, length), batched=True))
     if isinstance(node, Leaf) and node.columns is not None:
         columns = Columns(node.columns, node.structure)
-        return Feed(lambda writer: iter([columns]), length)
-    return Feed(lambda writer: _read(node, length, writer), length)
+        return Feed(lambda writer: iter([columns]), length, node, at_hand=True)
+    return Feed(lambda writer: _read(node, length, writer), length, node)
 
 
 def _batches(node: Node, length: int) -> Iterator[Any]:

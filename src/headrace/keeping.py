@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from headrace.core.errors import ArgumentError, NotFoundError
@@ -16,6 +16,8 @@ from headrace.nodes.node import Node
 from headrace.stores.home import Home
 from headrace.stores.manifest import Manifest
 from headrace.stores.reader import Stored
+from headrace.workers.inline import Inline
+from headrace.workers.work import Workers
 from headrace.writing import Draft, write_once
 
 _DIGITS = 20  # of a key that a version is called by
@@ -32,6 +34,7 @@ class Keeping:
         version: What the version is called; None for its key.
         libraries: Packages whose versions belong to the key.
         progress: Whether to show a bar while they are made.
+        workers: Who makes them.
         allow_pickle: Whether objects are pickled, and unpickled.
     """
 
@@ -41,6 +44,7 @@ class Keeping:
     version: str | None
     libraries: tuple[str, ...]
     progress: bool | None = None
+    workers: Workers = field(default_factory=Inline)
     allow_pickle: bool = False
 
     def find(self, node: Node) -> Stored | None:
@@ -56,7 +60,16 @@ class Keeping:
             raise ArgumentError("what is cached is records: write cache(...) before batch(...)")
         name, key = self._name(node)
         notes: dict[str, Any] = {} if key is None else {"key": key.to_json()}
-        draft = Draft(self.id, name, progress=self.progress, notes=notes, allow_pickle=self.allow_pickle)
+        identity = identity_of(node) if key is None else key.digest
+        draft = Draft(
+            self.id,
+            name,
+            progress=self.progress,
+            notes=notes,
+            allow_pickle=self.allow_pickle,
+            workers=self.workers,
+            identity=identity,
+        )
         write_once(self.home, lambda: feed_of(Dataset._of(node)), draft)
         return self._open(name)
 
@@ -87,6 +100,14 @@ class Keeping:
     def words(self) -> str:
         """Return the step as a chain shows it."""
         return f"cache({self.shown!r})"
+
+
+def identity_of(node: Node) -> str:
+    """Return a digest of what a node's records are made of; empty where that cannot be told."""
+    try:
+        return key_of(node).digest
+    except ArgumentError:
+        return ""
 
 
 def cached_part(node: Node) -> Node:

@@ -168,8 +168,13 @@ class Store:
             replace: Move the name to the new data, if it is taken. Who reads the old data reads on, and it stays in
                 the store until the version is deleted.
             progress: Show a progress bar; None for where somebody would see it.
-            part_bytes: About how large a part becomes. One part, the default, is read fastest.
+            part_bytes: About how large a part becomes. On this machine the default is one part, which is read fastest;
+                far away, where parts are what is fetched, it is 64 MiB.
             batches: Whether each batch is a record, of data that makes batches.
+            workers: Who reads the records of a Dataset, as for ``Dataset.stream``; what is written is the same. When
+                the writing is killed or fails, the next ``submit`` of the same goes on from there, if what the records
+                are made of can be told (see ``Dataset.cache``).
+            dry_run: Write nothing, and return what it would take: records, bytes, seconds, parts.
 
         Raises:
             ExistsError: The version is there, and ``replace`` is not set; also if it came while this one was written.
@@ -183,7 +188,7 @@ class Store:
         self._home.check(id, version, replace)
         feed, who = feed_of(data, batches), as_workers(workers)[0]
         if who.size and feed.node is None:
-            raise ArgumentError("workers read records by their numbers, as a Dataset's; these only flow: leave workers out")
+            raise ArgumentError("workers read records by their numbers, and these only flow: leave workers out")
         identity = "" if feed.node is None or feed.at_hand or dry_run else identity_of(feed.node)
         draft = Draft(
             id, version, part_bytes, replace, progress, allow_pickle=self._allow_pickle, workers=who, identity=identity
@@ -278,7 +283,9 @@ class Store:
             )
         where = checked("cache" if id is None else id, "id")
         name = None if version is None else checked(version, "version")
-        return Keeping(self._home, self.url, where, name, tuple(libraries), progress, as_workers(workers)[0], self._allow_pickle)
+        return Keeping(
+            self._home, self.url, where, name, tuple(libraries), progress, as_workers(workers)[0], self._allow_pickle
+        )
 
     def explain_miss(self, ds: Dataset, id: str = "cache", libraries: Sequence[str] = ()) -> str:
         """Say why a dataset is not in the cache: what changed since the version that is most like it was made.

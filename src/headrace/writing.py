@@ -7,13 +7,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from headrace.core.errors import ArgumentError
 from headrace.core.schema import Structure
 from headrace.core.watched import is_watched
-from headrace.feed import Feed, feed_of
+from headrace.feed import ByNumber, Feed, feed_of
+from headrace.stores.building.build import Built, build
+from headrace.stores.building.prediction import Prediction, predict
+from headrace.stores.building.stages import About
 from headrace.stores.home import Home
 from headrace.stores.layout import Layout
 from headrace.stores.leases.turns import Turn, build_once
@@ -21,6 +26,8 @@ from headrace.stores.manifest import Manifest, Part
 from headrace.stores.parts import Writer
 from headrace.stores.reader import Stored
 from headrace.stores.versions.derive import Changes, derive
+from headrace.workers.inline import Inline
+from headrace.workers.work import Workers
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,9 @@ class Draft:
         parents: Digests of the manifests that it is made from.
         notes: What else the manifest says.
         allow_pickle: Whether objects are pickled.
+        workers: Who reads records that can be read by their numbers.
+        identity: A digest of what the records are made of; empty where that is not known, so that a writer that follows
+            a dead one begins anew.
     """
 
     id: str
@@ -46,6 +56,8 @@ class Draft:
     parents: tuple[str, ...] = ()
     notes: Mapping[str, Any] = field(default_factory=dict)
     allow_pickle: bool = False
+    workers: Workers = field(default_factory=Inline)
+    identity: str = ""
 
 
 def write(home: Home, feed: Feed, draft: Draft, turn: Turn | None = None) -> Manifest:
@@ -61,16 +73,49 @@ def write(home: Home, feed: Feed, draft: Draft, turn: Turn | None = None) -> Man
         The manifest as published.
     """
     part_bytes = home.part_bytes if draft.part_bytes is None else draft.part_bytes
-    with home.staging() as stage, _bar(draft, feed.rows) as shown:
+    about = _about(feed, draft, part_bytes)
+    with home.staging(about) as stage, _bar(draft, feed.rows) as shown:
         told = shown if turn is None else _saying(turn, feed.rows, shown)
-        with Writer(stage, feed.rows, part_bytes, told, allow_pickle=draft.allow_pickle) as writer:
-            for records in feed.read(writer):
-                writer.append(records)
-            parts = tuple(writer.finish())
+        if feed.node is not None and not feed.at_hand:
+            read, length = ByNumber(feed.node), feed.rows or 0
+            built = build(stage, read, length, part_bytes, draft.workers, about, told, draft.allow_pickle)
+        else:
+            built = _flowing(stage, feed, draft, part_bytes, told)
         if turn is not None:
             turn.check()
-        manifest = _manifest(draft, writer.structure, writer.layout, parts)
+        manifest = _manifest(draft, built.structure, built.layout, built.parts)
         return home.publish(stage, manifest, draft.replace)
+
+
+def _about(feed: Feed, draft: Draft, part_bytes: int | None) -> About | None:
+    """Return what tells whether another writer writes the same; None where nobody could go on with it."""
+    if feed.node is None or feed.at_hand or not draft.identity:
+        return None
+    return About(draft.id, draft.version, draft.identity, feed.rows or 0, part_bytes, draft.allow_pickle)
+
+
+def _flowing(
+    stage: Path, feed: Feed, draft: Draft, part_bytes: int | None, told: Callable[[int], object] | None
+) -> Built:
+    """Write records as they come."""
+    with Writer(stage, feed.rows, part_bytes, told, allow_pickle=draft.allow_pickle) as writer:
+        for records in feed.read(writer):
+            writer.append(records)
+        parts = tuple(writer.finish())
+    return Built(writer.structure, writer.layout, parts)
+
+
+def predicted(home: Home, feed: Feed, draft: Draft) -> Prediction:
+    """Say how long writing a version would take, and how large it would be; nothing is published.
+
+    Raises:
+        ArgumentError: The records only flow: none could be read without losing it.
+    """
+    if feed.node is None or feed.rows is None:
+        raise ArgumentError("dry_run reads some records by their numbers, and these only flow: give a Dataset")
+    part_bytes = home.part_bytes if draft.part_bytes is None else draft.part_bytes
+    read = ByNumber(feed.node)
+    return predict(read, feed.rows, home.desk, part_bytes, draft.workers, allow_pickle=draft.allow_pickle)
 
 
 def write_derived(

@@ -24,6 +24,7 @@ from pathlib import Path
 from headrace.core.errors import ArgumentError, DamageError, ExistsError, NotFoundError, StoreError
 from headrace.stores import names
 from headrace.stores.backends.protocol import Backend
+from headrace.stores.building.stages import About
 from headrace.stores.catalog import Catalog
 from headrace.stores.files import File
 from headrace.stores.leases.remote import RemoteTurns
@@ -72,9 +73,9 @@ class Bucket:
         return RemoteTurns(self.backend, self.lease)
 
     @contextmanager
-    def staging(self) -> Iterator[Path]:
-        """Give a folder of one's own on this machine to prepare parts in; it is gone when the block is left."""
-        with Folder(self.desk).staging() as stage:
+    def staging(self, about: About | None = None) -> Iterator[Path]:
+        """Give a folder of one's own on this machine to prepare parts in; see :meth:`Folder.staging`."""
+        with Folder(self.desk).staging(about) as stage:
             yield stage
 
     def check(self, id: str, version: str, taking: bool) -> None:

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from headrace.stores.building.stages import About
 from headrace.stores.catalog import Catalog
 from headrace.stores.leases.turns import Turns
 from headrace.stores.manifest import Manifest
@@ -27,6 +28,11 @@ class Home(Protocol):
         ...
 
     @property
+    def desk(self) -> Path:
+        """The folder on this machine below or beside which parts are prepared; it need not exist."""
+        ...
+
+    @property
     def part_bytes(self) -> int | None:
         """About how large parts become, where a user does not say; None for one part."""
         ...
@@ -36,8 +42,13 @@ class Home(Protocol):
         """Who builds a missing version."""
         ...
 
-    def staging(self) -> AbstractContextManager[Path]:
-        """Give a folder of one's own, on this machine, to prepare parts in; it is gone when the block is left.
+    def staging(self, about: About | None = None) -> AbstractContextManager[Path]:
+        """Give a folder of one's own, on this machine, to prepare parts in.
+
+        It is gone when the block is left; after an error it stays if there is something to go on with.
+
+        Args:
+            about: What is written, for who can go on with what a dead writer of the same has left.
 
         Raises:
             StoreError: Nothing can be written there.

@@ -63,6 +63,11 @@ class Folder:
         return OnDisk(self.root / "objects")
 
     @property
+    def desk(self) -> Path:
+        """The folder itself: parts are prepared where they will lie."""
+        return self.root
+
+    @property
     def part_bytes(self) -> None:
         """None: one part, which is read fastest."""
 
