@@ -17,7 +17,7 @@ def seconds_of(duration: Any, name: str) -> float:
     """Return a duration in seconds.
 
     Args:
-        duration: A number of seconds, or a text such as ``"60 s"``, ``"1.5 min"``, ``"2 h"``, ``"7 d"`` or ``"200 ms"``.
+        duration: A number of seconds, or a text such as ``"60 s"``, ``"1.5 min"``, ``"2 h"``, ``"7 d"``, ``"200 ms"``.
         name: What it is for, for errors.
 
     >>> seconds_of("5 min", "lease"), seconds_of("250ms", "lease"), seconds_of(60, "lease")
