@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace.core.errors import ArgumentError, NotFoundError
 from headrace.dataset import Dataset
 from headrace.feed import feed_of
-from headrace.keys import Key, explain, key_of, nearest
 from headrace.nodes import rewrite
 from headrace.nodes.cached import Cached
 from headrace.nodes.node import Node
@@ -19,6 +18,9 @@ from headrace.stores.reader import Stored
 from headrace.workers.inline import Inline
 from headrace.workers.work import Workers
 from headrace.writing import Draft, write_once
+
+if TYPE_CHECKING:
+    from headrace.keys import Key
 
 _DIGITS = 20  # of a key that a version is called by
 
@@ -76,7 +78,7 @@ class Keeping:
     def _name(self, node: Node) -> tuple[str, Key | None]:
         if self.version is not None:
             return self.version, None
-        key = key_of(node, self.libraries)
+        key = _key_of(node, self.libraries)
         return key.digest[:_DIGITS], key
 
     def _open(self, name: str) -> Stored:
@@ -86,15 +88,16 @@ class Keeping:
 
     def explain(self, node: Node) -> str:
         """Return a line for each thing that differs from the kept records that are most like a node's."""
-        key = key_of(node, self.libraries)
+        from headrace.keys import explain, nearest
+
+        key = _key_of(node, self.libraries)
         kept = [manifest for _, manifest in self.home.catalog.everything([self.id]) if isinstance(manifest, Manifest)]
-        keys = [Key.from_json(one.notes["key"]) for one in kept if "key" in one.notes]
-        if not keys:
+        keys = [found for found in map(_key_in, kept) if found is not None]
+        closest = nearest(keys, key)
+        if closest is None:
             return f"nothing is cached under {self.id!r} in {self.shown} yet"
         if key in keys:
             return f"it is cached in {self.shown}, as version {key.digest[:_DIGITS]!r} of {self.id!r}"
-        closest = nearest(keys, key)
-        assert closest is not None
         return "\n".join(explain(closest, key))
 
     def words(self) -> str:
@@ -102,10 +105,26 @@ class Keeping:
         return f"cache({self.shown!r})"
 
 
+def _key_of(node: Node, libraries: tuple[str, ...] = ()) -> Key:
+    from headrace.keys import key_of  # with all that reads code, which a store does without
+
+    return key_of(node, libraries)
+
+
+def _key_in(manifest: Manifest) -> Key | None:
+    """Return the key that a manifest notes; None where it has none that this version of Headrace makes."""
+    from headrace.keys import Key
+
+    try:
+        return Key.from_json(manifest.notes["key"]) if "key" in manifest.notes else None
+    except ArgumentError:
+        return None
+
+
 def identity_of(node: Node) -> str:
     """Return a digest of what a node's records are made of; empty where that cannot be told."""
     try:
-        return key_of(node).digest
+        return _key_of(node).digest
     except ArgumentError:
         return ""
 

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from headrace.core.amounts import bytes_of
-from headrace.core.durations import seconds_of
 from headrace.core.errors import ArgumentError, KindError, StoreError
-from headrace.stores import packing
-from headrace.stores.backends.opening import open_backend
-from headrace.stores.bucket import Bucket
-from headrace.stores.fetched.shelf import Fetched
 from headrace.stores.local import Folder
 
-_CACHE_BYTES = 100 * 10**9
+if TYPE_CHECKING:
+    from headrace.stores.bucket import Bucket
 
 
 def find_home(
@@ -47,15 +41,9 @@ def find_home(
             if value is not None:
                 raise ArgumentError(f"{name}= is for stores at a URL, and {text!r} is a folder: leave it out")
         return _folder(text.removeprefix("file://"))
-    kept = None if cache is None else Path(os.path.abspath(os.path.expanduser(cache)))
-    limit = None if cache_bytes is None else bytes_of(cache_bytes, "cache_bytes")
-    codec, seconds = packing.checked(compression), seconds_of(lease, "lease")
-    in_memory = text.startswith("memory://")
-    expiry = None if ttl is None else seconds_of(ttl, "ttl")
-    backend = open_backend(text, endpoint, options, expiry, limit if in_memory else None)
-    backend.check()
-    shelf = Fetched(backend, None, None) if in_memory else Fetched(backend, kept, limit or _CACHE_BYTES)
-    return Bucket(backend, shelf, _desk(kept), codec, seconds)
+    from headrace.stores.far import find_bucket  # with all that a folder does without
+
+    return find_bucket(text, cache, cache_bytes, endpoint, lease, ttl, compression, options)
 
 
 def _folder(text: str) -> Folder:
@@ -66,10 +54,3 @@ def _folder(text: str) -> Folder:
     except PermissionError as error:
         raise StoreError(f"cannot look at {path}: {error.strerror}") from error
     return Folder(path)
-
-
-def _desk(kept: Path | None) -> Path:
-    """Return the folder in which parts are prepared before they are sent: beside what was fetched, if that is kept."""
-    if kept is not None:
-        return kept / "desk"
-    return Path(tempfile.gettempdir()) / f"headrace-{os.getuid()}"
