@@ -610,6 +610,12 @@ class Dataset:
         working
         ([0, 1, 4, 9], [0, 1, 4, 9])
         """
+        if not hasattr(store, "keeper"):
+            raise KindError(
+                f"cache needs a headrace.Store, got {type(store).__name__}: cache(hr.Store({str(store)!r}))"
+            )
+        if self._node.batched:
+            raise ArgumentError("what is cached is records: write cache(...) before batch(...)")
         rewrite.refuse_random(self._node, "cache()")
         place = rewrite.still(self._node, "cache()")
         cached = Cached(rewrite.content(self._node, place), store.keeper(id, version, libraries, progress, workers))

@@ -58,8 +58,6 @@ class Keeping:
 
     def make(self, node: Node) -> Stored:
         """Return the kept records of a node, written now if they are not there."""
-        if node.batched:
-            raise ArgumentError("what is cached is records: write cache(...) before batch(...)")
         name, key = self._name(node)
         notes: dict[str, Any] = {} if key is None else {"key": key.to_json()}
         identity = identity_of(node) if key is None else key.digest
