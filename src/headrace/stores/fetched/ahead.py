@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from headrace.core.errors import HeadraceError
 from headrace.stores.fetched.crew import Stopped
@@ -56,6 +56,17 @@ class Ahead:
                 self._start()
             return Need(dict(self._ranks), -1, self._listed)
 
+    def lose(self, gone: Iterable[str]) -> None:
+        """Take note that parts had to go; those that were brought will be brought again."""
+        with self._lock:
+            lost = [part for part in map(self._brought.get, gone) if part is not None]
+            for part in lost:
+                del self._brought[part.digest]
+            if lost:
+                waiting = [part for part in (*self._queue, *lost) if part.digest in self._ranks]
+                self._queue = deque(sorted(waiting, key=lambda part: self._ranks[part.digest]))
+                self._start()
+
     def _start(self) -> None:
         while self._running < min(_THREADS, len(self._queue)):
             self._running += 1
@@ -72,18 +83,25 @@ class Ahead:
         while True:
             with self._lock:
                 part = self._next()
-                if part is None or time.monotonic() > tried_until:
+                if part is not None and time.monotonic() > tried_until:
+                    self._queue.appendleft(part)
+                    part = None
+                if part is None:
                     self._running -= 1
                     return
+                self._brought[part.digest] = part  # before it is, or another thread might push it out unnoticed
                 need = Need(dict(self._ranks), self._ranks[part.digest], self._listed)
-            if self._has_brought(part, need):
+            brought = self._has_brought(part, need)
+            self.lose(need.gone)
+            if brought:
                 pause, tried_until = _PAUSES[0], time.monotonic() + _PATIENCE
                 with self._lock:
-                    if part.digest in self._ranks:
-                        self._brought[part.digest] = part
+                    if part.digest not in self._ranks:
+                        self._release(part)
                     self._start()
                 continue
             with self._lock:
+                self._brought.pop(part.digest, None)
                 if self._ranks.get(part.digest) == need.rank:
                     self._queue.appendleft(part)
                 if self._running > 1:  # one is enough to look for room

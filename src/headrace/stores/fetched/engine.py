@@ -17,7 +17,7 @@ from headrace.stores.fetched.cache import Cache
 from headrace.stores.fetched.crew import Crew
 from headrace.stores.fetched.lending import Lending
 from headrace.stores.fetched.memory import Memory
-from headrace.stores.fetched.room import KEPT, NOW, Need, NoRoom, TooLarge
+from headrace.stores.fetched.room import KEPT, Need, NoRoom, TooLarge
 from headrace.stores.manifest import Part
 from headrace.stores.transfer.download import download, load
 
@@ -81,7 +81,7 @@ class Engine:
         with self._lock:
             self._counted.update(more)
 
-    def obtain(self, part: Part, need: Need = NOW) -> Buffers:
+    def obtain(self, part: Part, need: Need) -> Buffers:
         """Return a part, which somebody waits for.
 
         Raises:
@@ -180,6 +180,7 @@ class Engine:
             return found
         cache.room.discard(part.digest)  # damaged, or it would have been found
         with cache.reserving(part, need) as (place, gone), crew.working() as pool:
+            need.gone.extend(gone)
             self._count(evicted=len(gone))
             download(self.backend, part, place, pool)
             self._count(fetched=1, bytes=part.size)

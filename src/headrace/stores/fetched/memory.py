@@ -77,5 +77,6 @@ class Memory:
                 break
             del self._parts[name]
             self._lending.close(name)
+            need.gone.append(name)
             excess -= sizes[name]
         return True

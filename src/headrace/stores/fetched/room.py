@@ -59,20 +59,18 @@ class Need:
         expected: The parts that this process will ask for, by digest: the lower the number, the sooner.
         rank: Of the part that comes; -1 if somebody waits for it. Those that are wanted sooner stay.
         listed: The expected ones, and those that were expected and have come into use since.
+        gone: Gets the parts that had to go.
     """
 
     expected: Mapping[str, int] = field(default_factory=dict)
     rank: int = -1
     listed: Collection[str] = ()
+    gone: list[str] = field(default_factory=list)
 
     @property
     def waited_for(self) -> bool:
         """Whether somebody waits."""
         return self.rank < 0
-
-
-NOW = Need()
-"""Somebody waits for the part."""
 
 
 @dataclass(frozen=True)

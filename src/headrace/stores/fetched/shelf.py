@@ -105,7 +105,10 @@ class Fetched:
 
     def _opened(self, part: Part, layout: Layout) -> Table:
         engine, ahead = self._running
-        return open_columns(engine.obtain(part, ahead.use(part)), layout, part.length, allow_pickle=True)
+        need = ahead.use(part)
+        found = engine.obtain(part, need)
+        ahead.lose(need.gone)
+        return open_columns(found, layout, part.length, allow_pickle=True)
 
     def expect(self, parts: Sequence[Part]) -> None:
         """Begin to fetch parts that will be asked for, in this order, as far as there is room."""
