@@ -52,13 +52,14 @@ class Store:
             ``redis``), ``memory://name`` (in this process), or any that fsspec knows (extra ``fsspec``). What a cloud
             wants to know of who asks comes from its usual environment variables and files.
         cache: The folder on this machine in which parts of a URL are kept; None holds them in memory.
-        cache_bytes: How large that folder may become, such as ``"200 GB"``; 100 GB if None. What was not read for
-            longest goes first. Of ``memory://`` how much is held, in whole versions; without a bound if None.
+        cache_bytes: How large that folder may become, such as ``"200 GB"``; 100 GB if None, and 512 MiB of memory.
+            What was not read for longest goes first. Of ``memory://`` how much is held, in whole versions; without a
+            bound if None.
         endpoint: The address of a server that speaks the cloud's protocol, such as ``http://127.0.0.1:9000``.
         lease: How long a builder of a version may be silent before another takes over, such as ``"60 s"``.
         allow_pickle: Whether objects that are nothing else are pickled, and unpickled when they are read. Whoever can
             write to such a store can run code wherever it is read.
-        ttl: How long versions are kept in Redis, such as ``"7 days"``; None for ever.
+        ttl: How long versions are kept in Redis, such as ``"7 d"``; None for ever.
         compression: How parts are packed far away: None, or ``"zstd"`` (extra ``zstd``).
         options: What else the place understands, such as ``{"region": "eu-central-1"}``.
 

@@ -42,7 +42,8 @@ def find_bucket(
     expiry = None if ttl is None else seconds_of(ttl, "ttl")
     backend = open_backend(url, endpoint, options, expiry, limit if in_memory else None)
     backend.check()
-    shelf = Fetched(backend, None, None) if in_memory else Fetched(backend, kept, limit or _CACHE_BYTES)
+    bound = _CACHE_BYTES if limit is None and kept is not None else limit  # memory has a bound of its own
+    shelf = Fetched(backend, None, None) if in_memory else Fetched(backend, kept, bound)
     return Bucket(backend, shelf, _desk(kept), codec, seconds)
 
 

@@ -76,7 +76,7 @@ class Log(Sequence[Entry]):
         rows = [("VERSION", "RECORDS", "SIZE", "CREATED", "CODE", "MADE FROM"), *(one.cells() for one in self)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join((f"{self.id}: {len(self)} versions", *lines, *self.unreadable))
+        return "\n".join((f"{self.id}: {len(self)} version{'' if len(self) == 1 else 's'}", *lines, *self.unreadable))
 
 
 def log(catalog: Catalog, id: str) -> Log:
