@@ -33,7 +33,6 @@ nitpick_ignore = [
     ("py:class", "headrace.core.tree.Tree"),
     ("py:class", "headrace.parts.Part"),  # a type variable
     ("py:class", "headrace.stores.layout.Layout"),
-    ("py:class", "headrace.stores.manifest.Part"),
     ("py:func", "headrace.core.columns.as_column"),
     ("py:func", "headrace.core.seeds.key"),
 ]
