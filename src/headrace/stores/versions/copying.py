@@ -14,6 +14,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import TypeAlias, TypeVar
 
 from headrace.core.errors import ExistsError, StoreError
@@ -96,7 +97,7 @@ def _into_folder(source: Place, manifest: Manifest, target: Folder, told: Told) 
             missing = [part for part in parts.values() if not _is_at_hand(target, stage, part)]
             if turn == 0:
                 told(sum(part.size for part in parts.values()) - sum(part.size for part in missing))
-            for _ in _each(partial(_fetch, source, stage, told), missing):
+            for _ in _each(partial(_fetch, source, stage), missing, told):
                 (stage / NAME).touch()  # which makes the stage stay, if this is as far as we get
             try:
                 return target.publish(stage, replace(manifest, parts=plain))
@@ -115,7 +116,7 @@ def _is_at_hand(target: Folder, stage: Path, part: Part) -> bool:
     return (target.shelf.objects / part.digest).is_dir() and not any(target.shelf.misfits(part))
 
 
-def _fetch(source: Place, stage: Path, told: Told, part: Part, pool: Executor) -> None:
+def _fetch(source: Place, stage: Path, part: Part, pool: Executor, told: Told) -> None:
     """Bring a part into a stage, where it appears when it is whole and safe on disk."""
     coming = stage / f"{part.digest}.coming"
     shutil.rmtree(coming, ignore_errors=True)
@@ -132,9 +133,8 @@ def _far(source: Place, manifest: Manifest, target: Bucket, told: Told) -> Manif
     parts = {part.digest: part for part in manifest.parts}
     with target.relying_on(manifest.parts), target.staging() as stage, speaking(target.desk):
         known = _known(target.catalog, manifest.id)
-        sent = dict(
-            zip(parts, _each(partial(_send, source, target, known, stage, told), list(parts.values())), strict=True)
-        )
+        sending = _each(partial(_send, source, target, known, stage), list(parts.values()), told)
+        sent = dict(zip(parts, sending, strict=True))
         return target.publish(stage, replace(manifest, parts=tuple(sent[part.digest] for part in manifest.parts)))
 
 
@@ -145,32 +145,40 @@ def _known(catalog: Catalog, id: str) -> Mapping[str, Part]:
 
 
 def _send(
-    source: Place, target: Bucket, known: Mapping[str, Part], stage: Path, told: Told, part: Part, pool: Executor
+    source: Place, target: Bucket, known: Mapping[str, Part], stage: Path, part: Part, pool: Executor, told: Told
 ) -> Part:
     """Bring a part to a far place, unless it is there, and return how it is kept."""
-    for kept in (known.get(part.digest, part), part, replace(part, packed={})):
-        if target.is_whole(kept):
+    ways = [part, replace(part, packed={}), known.get(part.digest, part)]
+    for number, kept in enumerate(ways):
+        if kept not in ways[:number] and target.is_whole(kept):
             told(part.size)
             return kept
     if isinstance(source, Folder):
         source.shelf.check([part])
         folder = source.shelf.objects / part.digest
-        return upload(target.backend, folder, part, target.compression, pool, reuse=True, told=told)
+        return upload(target.backend, folder, part, target.compression, pool, reuse=True, scratch=stage, told=told)
     folder = stage / part.digest
     folder.mkdir()
-    download(source.backend, part, folder, pool)
+    download(source.backend, part, folder, pool, lambda done: told(0))  # what counts is what was sent
     sent = upload(target.backend, folder, part, target.compression, pool, reuse=True, scratch=stage, told=told)
     shutil.rmtree(folder)
     return sent
 
 
-def _each(work: Callable[[Part, Executor], Made], parts: Sequence[Part]) -> Iterator[Made]:
+def _each(work: Callable[[Part, Executor, Told], Made], parts: Sequence[Part], told: Told) -> Iterator[Made]:
     """Yield what is made of each part, in order; a few are at work."""
+    stopping = Event()
+
+    def hear(done: int) -> None:
+        if stopping.is_set():  # after an error or Ctrl-C: what is under way ends with its next piece
+            raise StoreError("another part could not be copied")
+        told(done)
+
     pieces = ThreadPoolExecutor(_THREADS, "headrace-copy")
     few = ThreadPoolExecutor(_AT_ONCE, "headrace-copy-parts")
     try:
-        yield from few.map(lambda part: work(part, pieces), parts)
-    finally:  # after an error, what is under way ends with its next piece
-        few.shutdown(wait=False, cancel_futures=True)
-        pieces.shutdown(cancel_futures=True)
-        few.shutdown()
+        yield from few.map(lambda part: work(part, pieces, hear), parts)
+    finally:
+        stopping.set()
+        few.shutdown(cancel_futures=True)
+        pieces.shutdown()
