@@ -390,7 +390,7 @@ async def asynchronous() -> Any:
     yield 1
 
 
-@pytest.mark.parametrize("given", [None, 3, "text", [1], hr.Stream([1]), dict, asynchronous], ids=repr)
+@pytest.mark.parametrize("given", [None, 3, "text", [1], hr.Stream([1]), dict, asynchronous], ids=lambda one: type(one).__name__)
 def test_what_is_no_function_is_refused(given: Any) -> None:
     with pytest.raises(hr.KindError, match=r"streamable|asynchronous"):
         hr.streamable(given)
