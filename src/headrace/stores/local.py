@@ -30,7 +30,7 @@ from pathlib import Path
 from headrace.core.errors import ArgumentError, DamageError, ExistsError, StoreError
 from headrace.stores import names
 from headrace.stores.backends.disk import Files
-from headrace.stores.building.stages import About, claim, is_kept, leave
+from headrace.stores.building.stages import KEPT, About, claim, is_kept, leave
 from headrace.stores.catalog import Catalog
 from headrace.stores.disk import appear, is_held, let_go, make_folders, speaking, sync_folder, take_lock, write_synced
 from headrace.stores.leases.local import LocalTurns
@@ -112,7 +112,7 @@ class Folder:
         finally:
             let_go(lock)
 
-    def _clear(self) -> None:
+    def _clear(self, seconds: float = KEPT) -> None:
         """Take away what writers left that died; under the store's lock, under which writers make their own.
 
         Stages that somebody may go on with stay for a while; the parts in them are those that no version needs.
@@ -124,7 +124,7 @@ class Folder:
             with suppress(FileNotFoundError, NotADirectoryError, PermissionError, ValueError):  # it touched no part
                 touched = json.loads((stage / _TOUCHED).read_bytes())
                 self._drop(touched, stage)
-            if not is_kept(stage):
+            if not is_kept(stage, seconds):
                 shutil.rmtree(stage, ignore_errors=True)
                 continue
             for digest in touched:
@@ -242,7 +242,7 @@ class Folder:
             return Garbage(0, 0, 0, dry_run)
         with speaking(self.root), self._locked():
             if not dry_run:
-                self._clear()
+                self._clear(min(grace, KEPT))
             return collect(self.catalog, grace, dry_run)
 
     def delete(self, id: str, version: str) -> None:
