@@ -6,7 +6,8 @@ keys. Three things stand in for the lock that a store on disk has:
 
 * A writer notes under ``tmp/`` which parts it relies on *before* it looks which of them are there. Who collects what
   nobody refers to spares those, and whatever is younger than a grace; see :mod:`headrace.stores.versions.garbage`.
-* After its version has appeared it looks once more whether all parts are there, and sends again what is not.
+* After its version has appeared it waits for those who are taking parts of it away at this moment, looks once more
+  whether all parts are there, and sends again what is not. See :mod:`headrace.stores.versions.going`.
 * Places among the versions are claimed by conditional creation too, so that they stay in order while listings lag.
 """
 
@@ -25,15 +26,16 @@ from headrace.core.errors import ArgumentError, DamageError, ExistsError, NotFou
 from headrace.stores import names
 from headrace.stores.backends.protocol import Backend
 from headrace.stores.building.stages import About
-from headrace.stores.catalog import Catalog
+from headrace.stores.catalog import OBJECTS, Catalog
 from headrace.stores.files import File
 from headrace.stores.leases.remote import RemoteTurns
 from headrace.stores.local import Folder
 from headrace.stores.manifest import Manifest, Part
-from headrace.stores.packing import Codec
+from headrace.stores.packing import SUFFIXES, Codec
 from headrace.stores.shelves import Shelf
 from headrace.stores.transfer.upload import upload
-from headrace.stores.versions.garbage import Garbage, collect
+from headrace.stores.versions.garbage import USED, Garbage, collect
+from headrace.stores.versions.going import wait_for_collectors
 
 _PART_BYTES = 64 << 20
 _THREADS = 8  # that send: what one takes to answer, others use
@@ -74,7 +76,12 @@ class Bucket:
 
     @contextmanager
     def staging(self, about: About | None = None) -> Iterator[Path]:
-        """Give a folder of one's own on this machine to prepare parts in; see :meth:`Folder.staging`."""
+        """Give a folder of one's own on this machine to prepare parts in; see :meth:`Folder.staging`.
+
+        Who may not write far away is told now, and not when everything is prepared.
+        """
+        with self.relying_on(()):
+            pass
         with Folder(self.desk).staging(about) as stage:
             yield stage
 
@@ -121,8 +128,16 @@ class Bucket:
             for part in parts:
                 folder = stage / part.digest
                 if part.digest not in sent and folder.is_dir():
+                    self._renew(part)
                     sent[part.digest] = upload(self.backend, folder, part, self.compression, pool, reuse=True)
         return tuple(sent.get(part.digest, part) for part in parts)
+
+    def _renew(self, part: Part) -> None:
+        """Make a part young that lies there already, perhaps as garbage: it is about to be needed again."""
+        first = f"{OBJECTS}{part.digest}/{next(iter(part.files), '')}"
+        ways = (first,) if self.compression is None else (first, f"{first}.{SUFFIXES[self.compression]}")
+        if any(self.backend.look(key) is not None for key in ways):
+            self.backend.put(f"{OBJECTS}{part.digest}/{USED}", b"")
 
     def _claim(self, draft: Manifest) -> int:
         """Return a place among the versions that nobody else has, behind all that are known."""
@@ -152,6 +167,7 @@ class Bucket:
 
     def _check_again(self, stage: Path, manifest: Manifest) -> None:
         """Make sure that all parts are there, now that nobody may take them away any more."""
+        wait_for_collectors(self.backend, {part.digest for part in manifest.parts})
         missing = self._missing(manifest.parts)
         again = tuple(part for part in missing if (stage / part.digest).is_dir())
         if again:

@@ -5,25 +5,34 @@ A writer sends parts before the manifest that refers to them. So what nobody ref
 * no writer has noted under ``tmp/`` that it relies on it, and
 * it is older than a grace, by the clock of the place where it lies: the clock of this machine does not matter.
 
-The parts are listed before the manifests and the notes are read: what comes to be needed meanwhile is seen. Before each
-part goes, the notes are read once more.
+The parts are listed before the manifests and the notes are read: what comes to be needed meanwhile is seen. Before parts
+go this is said (see :mod:`headrace.stores.versions.going`), manifests and notes are read once more, and each part's age
+is looked at again: who needs a part that lies there anew has made it young.
 """
 
 from __future__ import annotations
 
 import json
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 
 from headrace.core.amounts import text_of
 from headrace.core.errors import NotFoundError, StoreError
 from headrace.stores.backends.protocol import Backend, Entry
 from headrace.stores.catalog import OBJECTS, Catalog
 from headrace.stores.manifest import Manifest
+from headrace.stores.versions.going import going
+
+USED = ".used"
+"""What is written into the folder of a part that lies there and is needed again: it makes the part young."""
 
 _NOTES = "tmp/"
+_AT_ONCE = 1000  # parts that go after manifests and notes were read
+_PATIENCE = 30.0  # seconds that writers wait for a collector, at least
 _OLD_NOTE = 7 * 86400.0  # seconds after which a writer's note is that of a dead one
 
 
@@ -61,17 +70,41 @@ def collect(catalog: Catalog, grace: float, dry_run: bool) -> Garbage:
         StoreError: A manifest cannot be read, so that it cannot be told which parts it needs; or a part cannot go.
     """
     backend = catalog.backend
-    parts = _parts(backend)
+    parts, began = _parts(backend), time.monotonic()
     now = _time_there(backend) if grace > 0 and parts else None
     spared = _needed(catalog) | _relied_on(backend, now)
     unused = {digest: entries for digest, entries in parts.items() if digest not in spared}
     old = {digest: entries for digest, entries in unused.items() if grace <= 0 or _age(entries, now) >= grace}
-    for digest, entries in {} if dry_run else old.items():
-        if digest not in _relied_on(backend, now):
-            for entry in entries:
-                backend.delete(entry.key)
+    if not dry_run:
+        _take_away(catalog, old, grace, now, max(_PATIENCE, 10 * (time.monotonic() - began)))
     size = sum(entry.size for entries in old.values() for entry in entries)
     return Garbage(len(old), size, len(unused) - len(old), dry_run)
+
+
+def _take_away(
+    catalog: Catalog, old: Mapping[str, list[Entry]], grace: float, now: float | None, patience: float
+) -> None:
+    backend, left = catalog.backend, dict(old)
+    while left:
+        some = list(islice(left, _AT_ONCE))
+        with going(backend, some, patience) as until:
+            spared = _needed(catalog) | _relied_on(backend, now)
+            for digest in some:
+                if time.monotonic() > until:
+                    break
+                entries = left.pop(digest)
+                if digest not in spared and not _is_young(backend, digest, grace, now):
+                    for entry in entries:
+                        backend.delete(entry.key)
+        patience *= 2  # should it have been too short even for reading
+
+
+def _is_young(backend: Backend, digest: str, grace: float, now: float | None) -> bool:
+    """Tell whether somebody has come to need a part since it was listed, or where listings lag before that."""
+    if grace <= 0:
+        return False
+    used = backend.look(f"{OBJECTS}{digest}/{USED}")
+    return used is not None and _age([used], now) < grace
 
 
 def _parts(backend: Backend) -> dict[str, list[Entry]]:
