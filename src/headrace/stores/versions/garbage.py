@@ -5,9 +5,9 @@ A writer sends parts before the manifest that refers to them. So what nobody ref
 * no writer has noted under ``tmp/`` that it relies on it, and
 * it is older than a grace, by the clock of the place where it lies: the clock of this machine does not matter.
 
-The parts are listed before the manifests and the notes are read: what comes to be needed meanwhile is seen. Before parts
-go this is said (see :mod:`headrace.stores.versions.going`), manifests and notes are read once more, and each part's age
-is looked at again: who needs a part that lies there anew has made it young.
+The parts are listed before the manifests and the notes are read: what comes to be needed meanwhile is seen. Before
+parts go this is said (see :mod:`headrace.stores.versions.going`), manifests and notes are read once more, and each
+part's age is looked at again: who needs a part that lies there anew has made it young.
 """
 
 from __future__ import annotations
