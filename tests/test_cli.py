@@ -15,6 +15,7 @@ import pytest
 
 import headrace as hr
 from headrace.cli import human, main
+from tests.servers.places import Place
 
 Captured = pytest.CaptureFixture[str]
 
@@ -103,13 +104,30 @@ FAILURES = {
     "no version": (["show", "{}/store", "digits", "2"], "no version '2' of 'digits'.*there are '1.0', '1.1'"),
     "nothing to verify": (["verify", "{}/store", "other"], "no dataset 'other'"),
     "a name that leaves the folder": (["show", "{}/store", "../x"], "would leave the store's folder"),
+    "no log": (["log", "{}/store", "other"], "no dataset 'other'"),
+    "nothing to list": (["ls", "{}/store", "other"], "no dataset 'other'"),
+    "nothing to compare": (["diff", "{}/store", "digits", "1.0", "3"], "no version '3'"),
+    "no such key": (["diff", "{}/store", "digits", "1.0", "1.1", "--key", "nam"], "no column 'nam'.*'name'"),
+    "no tag": (["untag", "{}/store", "digits", "best"], "no tag 'best' of 'digits'; there are none"),
+    "a version for a tag": (["tag", "{}/store", "digits", "1.0", "1.1"], "cannot be a tag as well"),
+    "nothing to delete": (["rm", "{}/store", "digits", "2"], "no version '2'"),
+    "no time": (["gc", "{}/store", "--grace", "long"], "grace"),
+    "nothing to measure": (["du", "{}/store", "other"], "no dataset 'other'"),
+    "nothing to copy": (["copy", "{}/store", "digits", "2", "{}/other"], "no version '2'"),
+    "another version there": (["copy", "{}/store", "digits", "1.0", "{}/other"], "holds other records"),
+    "no format": (["export", "{}/store", "digits", "{}/x"], "says nothing of the format: add --format"),
+    "something at the path": (["export", "{}/store", "digits", "{}/file.parquet"], "is there already"),
+    "no such place": (["ls", "nowhere://x"], "nowhere"),
+    "an endpoint for a folder": (["ls", "{}/store", "--endpoint", "http://x"], "endpoint= is for stores at a URL"),
 }
 
 
 @pytest.mark.parametrize(("arguments", "message"), FAILURES.values(), ids=FAILURES)
 def test_failures_are_one_line_on_standard_error(
-    store: hr.Store, capsys: Captured, arguments: list[str], message: str
+    store: hr.Store, tmp_path: Path, capsys: Captured, arguments: list[str], message: str
 ) -> None:
+    hr.Store(tmp_path / "other").submit([0], "digits", "1.0")
+    (tmp_path / "file.parquet").touch()
     assert main([argument.format(store.path.parent) for argument in arguments]) == 1
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -117,7 +135,9 @@ def test_failures_are_one_line_on_standard_error(
     assert re.match(f"headrace: .*{message}", printed.err)
 
 
-@pytest.mark.parametrize("arguments", [[], ["list"], ["ls"], ["show", "x"], ["show", "x", "y", "-n", "-1"], ["--nix"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["list"], ["ls"], ["show", "x"], ["show", "x", "y", "-n", "-1"], ["--nix"], ["copy", "x"]]
+)
 def test_wrong_use_is_answered_with_the_usage(capsys: Captured, arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
@@ -132,12 +152,117 @@ def test_help_shows_examples_and_every_command(capsys: Captured) -> None:
         (["show", "--help"], ["STORE", "ID", "VERSION", "--records"]),
         (["verify", "--help"], ["STORE", "ID", "VERSION"]),
         (["demo", "--help"], ["--store", "scikit-learn"]),
+        (["copy", "--help"], ["ID", "[VERSION]", "TO", "--tags", "--endpoint", "--to-endpoint", "--option"]),
+        (["export", "--help"], ["PATH", "--format", "--replace"]),
+        (["gc", "--help"], ["--yes", "--grace"]),
     ):
         with pytest.raises(SystemExit) as caught:
             main(arguments)
         assert caught.value.code == 0
         printed = capsys.readouterr().out
         assert all(word in printed for word in expected)
+
+
+def test_a_secret_that_is_written_wrong_is_not_shown(capsys: Captured) -> None:
+    with pytest.raises(SystemExit):
+        main(["ls", "s3://bucket", "--option", "secret"])
+    printed = capsys.readouterr().err
+    assert "must be KEY=VALUE" in printed
+    assert "secret" not in printed
+
+
+def said(capsys: Captured, *arguments: object) -> str:
+    """Run a command that goes well, and return what it prints."""
+    assert main([str(one) for one in arguments]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    return printed.out
+
+
+def go_through(capsys: Captured, tmp_path: Path, *place: str) -> None:
+    """Run every command on a store that has two versions of ``points``."""
+    url, *more = place
+    assert said(capsys, "log", url, "points", *more).startswith("points: 2 versions\nVERSION")
+    assert "1 changed: id 2\n" in said(capsys, "diff", url, "points", "1", "2", "--key", "id", *more)
+    assert said(capsys, "tag", url, "points", "1", "best", *more) == "'best' is version '1' of 'points'\n"
+    listed = said(capsys, "ls", url, "points", *more).splitlines()
+    assert [re.split("  +", line)[:3] for line in listed[1:]] == [["points", "1", "3"], ["points", "2", "4"]]
+    assert listed[1].endswith("UTC  best")
+    assert "tags         best\n" in said(capsys, "show", url, "points", "best", *more)
+    assert "made from    version 1\n" in said(capsys, "show", url, "points", "2", *more)
+    assert re.search(r"points +2 +4 +\d", said(capsys, "du", url, *more))
+    assert said(capsys, "verify", url, *more).endswith("parts checked: everything is as it was written\n")
+    target = tmp_path / "copied"
+    for _ in range(2):
+        copied = said(capsys, "copy", url, "points", "best", target, "--tags", *more)
+        assert copied == f"version '1' of 'points' is in {target}: 3 records\n"
+    assert hr.Store(target).tags("points") == {"best": "1"}
+    for version, path in (("1", "a.parquet"), ("2", "b.arrow")):
+        exported = said(capsys, "export", url, "points", version, tmp_path / path, *more)
+        assert exported.startswith(f"version {version!r} of 'points' is in {tmp_path / path}: ")
+    said(capsys, "export", url, "points", tmp_path / "shards", "--format", "webdataset", *more)
+    assert [path.name for path in (tmp_path / "shards").iterdir()] == ["shards-000000.tar"]
+    assert said(capsys, "untag", url, "points", "best", *more) == "'best' is no tag of 'points' any more\n"
+    assert said(capsys, "rm", url, "points", "1", *more) == "version '1' of 'points' is deleted\n"
+    would = said(capsys, "gc", url, "--grace", "0", *more)
+    assert re.match(r"\d parts of .* would go", would)
+    assert re.match(r"\d parts of .* are gone\n", said(capsys, "gc", url, "--grace", "0", "--yes", *more))
+    assert said(capsys, "gc", url, "--grace", "0", *more) == "0 parts of 0 B would go\n"
+    assert len(said(capsys, "ls", url, *more).splitlines()) == 2
+
+
+def points(store: hr.Store) -> None:
+    store.submit({"id": [1, 2, 3], "x": [0.5, 1.5, 2.5]}, "points", "1")
+    store.derive("points", "1", "2", append={"id": [4], "x": [3.5]}, update={"id": [2], "x": [9.0]}, key="id")
+
+
+def test_every_command_works_on_a_folder(tmp_path: Path, capsys: Captured) -> None:
+    points(hr.Store(tmp_path / "store"))
+    go_through(capsys, tmp_path, str(tmp_path / "store"))
+
+
+@pytest.mark.servers
+def test_every_command_works_on_s3(tmp_path: Path, capsys: Captured, s3: Place) -> None:
+    url, cache = s3.fresh(), str(tmp_path / "cache")
+    points(hr.Store(url, endpoint=s3.endpoint, options=s3.options, cache=cache))
+    told = [text for key, value in s3.options.items() for text in ("--option", f"{key}={value}")]
+    more = ["--endpoint", str(s3.endpoint), "--cache", cache, *told]
+    assert "holds" in said(capsys, "du", url, *more).splitlines()[-1]
+    to = [text.replace("--endpoint", "--to-endpoint").replace("--option", "--to-option") for text in more]
+    to = to[:2] + to[4:]
+    local = tmp_path / "local"
+    hr.Store(local).submit([1, 2], "from here", "1")
+    there = said(capsys, "copy", local, "from here", url, *to, "--compression", "zstd", "--cache", cache)
+    assert there == f"version '1' of 'from here' is in {url}: 2 records\n"
+    said(capsys, "rm", url, "from here", "1", *more)
+    go_through(capsys, tmp_path, url, *more)
+    done = subprocess.run([sys.executable, "-m", "headrace", "ls", url, *more], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "points   2" in done.stdout
+    assert main(["ls", f"{url.split('some')[0][:-1]}x/y", *more]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_bars_are_shown_to_who_looks(store: hr.Store, tmp_path: Path, capsys: Captured) -> None:
+    store.verify(progress=True)
+    store.copy("digits", "1.0", to=hr.Store(tmp_path / "other"), progress=True)
+    store.export("digits", "1.0", tmp_path / "out", "webdataset", progress=True)
+    shown = capsys.readouterr().err
+    assert all(f"{what}: " in shown for what in ("verify", "copy digits 1.0", "export digits 1.0"))
+    assert "100%" in shown
+    store.verify()
+    assert capsys.readouterr().err == ""
+
+
+def test_one_damaged_version_hides_no_other(store: hr.Store, capsys: Captured) -> None:
+    (store.path / "datasets/digits/1.0.json").write_text("{")
+    for arguments, expected in ((["log", "digits"], "1.1"), (["du"], "my numbers"), (["show", "digits", "1.1"], "1.1")):
+        code = main([arguments[0], str(store.path), *arguments[1:]])
+        printed = capsys.readouterr()
+        assert expected in printed.out
+        if arguments[0] != "show":
+            assert code == 1
+            assert re.fullmatch(r"headrace: .*1\.0\.json is damaged.*\n", printed.err)
 
 
 def test_version_is_that_of_the_package(capsys: Captured) -> None:
