@@ -33,7 +33,7 @@ _IDLE = _idle_count()
 _COUNTS_ARE_EXACT = getattr(sys, "_is_gil_enabled", lambda: True)()  # without the lock they are spread over threads
 
 
-def _tell_allocator(nbytes: int) -> None:
+def tell_allocator(nbytes: int) -> None:
     """Let the C library's allocator see that a large array is freed, which one that is kept for reuse never is.
 
     glibc learns from the first large block that is freed to keep blocks of up to that size (and twice as much of free
@@ -105,6 +105,6 @@ class Buffers:
                 return buffer if len(buffer) == rows else buffer[:rows]
         fresh = np.empty((rows, *like.shape[1:]), like.dtype)
         if len(free) < _MOST and _COUNTS_ARE_EXACT:
-            _tell_allocator(fresh.nbytes)
+            tell_allocator(fresh.nbytes)
             free.append(fresh)
         return fresh

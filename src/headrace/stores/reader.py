@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from headrace.core.batch import Batch
-from headrace.core.scattering import scattered
 from headrace.core.schema import Schema, Structure
 from headrace.core.source import Indices
 from headrace.stores.layout import check_pickles
 from headrace.stores.manifest import Manifest
 from headrace.stores.mapped import Table
 from headrace.stores.ondisk import OnDisk
+from headrace.stores.reach import Reach
 from headrace.stores.shelves import Shelf
 
-_MOST_FILES = 256  # mapped at once by one reader: each holds a file descriptor, of which there often are only 1,024
+_MOST_FILES = 1 << 12  # mapped at once by one reader, whatever the system allows
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,16 +42,16 @@ class Stored:
     shelf: Shelf
     manifest: Manifest
     allow_pickle: bool = False
-    _part: Callable[[int], Table] = field(init=False, repr=False)
     _starts: Indices = field(init=False, repr=False)
+    _reach: Reach = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_pickles(self.manifest.layout, self.allow_pickle)
         files = max(1, len(list(self.manifest.layout.files(""))))
-        opened = lru_cache(max(1, _MOST_FILES // files))(partial(_open, self.shelf, self.manifest))
-        lengths = [part.length for part in self.manifest.parts]
-        object.__setattr__(self, "_part", opened)
-        object.__setattr__(self, "_starts", np.cumsum([0, *lengths], dtype=np.int64))
+        starts = np.cumsum([0, *(part.length for part in self.manifest.parts)], dtype=np.int64)
+        opened = partial(_open, self.shelf, self.manifest)  # not a method of this object: that would be a circle
+        object.__setattr__(self, "_starts", starts)
+        object.__setattr__(self, "_reach", Reach(starts, opened, max(1, _most_files() // files)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Stored, (self.shelf, self.manifest, self.allow_pickle)  # no map, no open file
@@ -77,7 +78,7 @@ class Stored:
 
     def part(self, number: int) -> Table:
         """Return a part's columns, opened when it is first asked for."""
-        return self._part(number)
+        return self._reach.part(number)
 
     def places(self, indices: Indices) -> tuple[Indices, Indices]:
         """Return in which parts records lie, and at which of their rows."""
@@ -109,29 +110,20 @@ class Stored:
 
         None where there are several parts, or where rows must be made of what lies there: strings, bytes, tensors.
         """
-        return self._part(0).whole() if len(self.manifest.parts) == 1 else None
+        return self.part(0).whole() if len(self.manifest.parts) == 1 else None
 
     def read(self, indices: Indices, /) -> Batch:
         """Return these records as columns, a copy."""
-        if len(self.manifest.parts) == 1:
-            batch: Batch = self._part(0).take(indices)
-            return batch
         if not self.manifest.parts:
             return Batch._of({}, 0)
-        return self._gathered(indices)
+        batch: Batch = self.part(0).take(indices) if len(self.manifest.parts) == 1 else self._reach.take(indices)
+        return batch
 
-    def _gathered(self, indices: Indices) -> Batch:
-        """Take from each part what it holds, and bring the rows into the order asked for."""
-        parts = np.searchsorted(self._starts, indices, side="right") - 1
-        order = np.argsort(parts, kind="stable")
-        numbers, firsts = np.unique(parts[order], return_index=True)
-        places = np.split(order, firsts[1:]) if len(numbers) else []
-        taken = [
-            self._part(number).take(indices[place] - self._starts[number])
-            for number, place in zip(numbers.tolist(), places, strict=True)
-        ]
-        gathered: Batch = scattered(taken, places) if taken else self._part(0).take(indices)
-        return gathered
+
+def _most_files() -> int:
+    """Return how many files one reader maps at once: each holds a descriptor, of which others need some, too."""
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return _MOST_FILES if allowed == resource.RLIM_INFINITY else min(max(allowed // 4, 1), _MOST_FILES)
 
 
 def _open(shelf: Shelf, manifest: Manifest, number: int) -> Table:

@@ -7,12 +7,12 @@ import threading
 import weakref
 from collections.abc import Callable, Collection, ItemsView, Iterator, Mapping
 from contextlib import suppress
-from itertools import count
 from pathlib import Path
 
 from headrace.stores.layout import Layout
 from headrace.stores.manifest import Part
 from headrace.stores.mapped import Mapped, Table
+from headrace.stores.reach import Held
 
 _STALE = 256  # reads of other tables after which one counts as done with, though nobody says so
 
@@ -36,7 +36,8 @@ class Lending:
         self._rung = self._last_rung()
         self._lent: weakref.WeakSet[Lent] = weakref.WeakSet()
         self._lock = threading.Lock()
-        self._clock = count(1)
+        self._now = 0  # counted in reads; one of two threads' may be lost
+        self._listened = 0
 
     @staticmethod
     def at(folder: Path) -> Lending:
@@ -57,16 +58,17 @@ class Lending:
         except OSError:
             return 0
 
-    def tick(self) -> int:
-        """Return the number of a read; now and then, listen whether another process needs room."""
-        now = next(self._clock)
-        if now % _LISTEN == 0 and self._bell is not None:
+    def tick(self, reads: int = 1) -> int:
+        """Count reads, and return how many there were; now and then, listen whether another process needs room."""
+        self._now = now = self._now + reads
+        if now - self._listened >= _LISTEN and self._bell is not None:
+            self._listened = now
             rung = self._last_rung()
             if rung != self._rung:
                 self._rung = rung
                 for one in self._open():
                     if now - one.read > _LISTEN:
-                        one.table = None
+                        one.close()
         return now
 
     def lend(self, part: Part, layout: Layout, table: Table, again: Open) -> Table:
@@ -89,7 +91,7 @@ class Lending:
         """Close the tables of a part."""
         for one in self._open():
             if one.part.digest == digest:
-                one.table = None
+                one.close()
 
     def spare(self, size: int, listed: Collection[str], waited_for: bool) -> bool:
         """Close tables until about as many bytes may go as are needed; return whether any was closed.
@@ -109,7 +111,7 @@ class Lending:
         for one in done:
             if size <= 0:
                 break
-            one.table = None
+            one.close()
             size -= one.part.size
             closed = True
         return closed
@@ -143,7 +145,8 @@ class Lent(Mapping[str, Mapped]):
     def __init__(self, part: Part, layout: Layout, table: Table, again: Open, lending: Lending) -> None:
         self.part = part
         self.table: Table | None = table
-        self.read = lending.tick()
+        self._read = lending.tick()
+        self._held: tuple[Held, int] | None = None
         self._layout = layout
         self._again = again
         self._lending = lending
@@ -164,8 +167,38 @@ class Lent(Mapping[str, Mapped]):
         return self._columns().items()  # all of them from one table
 
     def _columns(self) -> Mapping[str, Mapped]:
-        self.read = self._lending.tick()
+        self._read = self.tick(1)
+        return self._opened().columns
+
+    def _opened(self) -> Table:
         table = self.table
         if table is None:
             self.table = table = self._again()
-        return table.columns
+        return table
+
+    @property
+    def read(self) -> int:
+        """When it was read from last."""
+        if self._held is None:
+            return self._read
+        held, number = self._held
+        return max(self._read, int(held.reads[number]))
+
+    def tick(self, reads: int, /) -> int:
+        """Return what time it is, counted in reads, after so many more."""
+        return self._lending.tick(reads)
+
+    def hold(self, held: Held, number: int, /) -> None:
+        """Add the columns to what is held, until they are closed."""
+        self._held = held, number
+        table = self._opened()
+        held.add(number, table)
+        if self.table is not table:  # closed just now
+            held.drop(number)
+
+    def close(self) -> None:
+        """Let go of the columns."""
+        self.table = None
+        if self._held is not None:
+            held, number = self._held
+            held.drop(number)
