@@ -85,6 +85,27 @@ def test_it_is_made_on_first_use_once(store: hr.Store) -> None:
     assert "cache(" in repr(made) and store.versions("squares") == ["1"]
 
 
+def test_a_filter_below_is_evaluated_once_and_not_when_its_records_are_kept(store: hr.Store, tmp_path: Path) -> None:
+    def costly(n: int) -> int:
+        with open(tmp_path / "calls", "a") as file:
+            file.write("x")
+        return n * n
+
+    def chain() -> hr.Dataset:
+        return hr.Dataset(range(10)).map(costly).filter(lambda n: n % 2 == 0)
+
+    plain = iter(chain().shuffle(0).batch(2).stream())
+    expected = [batch.tolist() for batch in plain]
+    chain().cache(store)[0]
+    (tmp_path / "calls").unlink()
+    made = chain().cache(store)
+    assert len(made) == 5 and len(made.shuffle(0).batch(2)) == 3
+    stream = iter(made.shuffle(0).batch(2).stream())
+    assert [batch.tolist() for batch in stream] == expected
+    assert stream.state_dict() == plain.state_dict()
+    assert not (tmp_path / "calls").exists()
+
+
 def test_what_is_changed_is_made_anew_and_the_difference_is_told(store: hr.Store) -> None:
     scale = 2
 

@@ -47,11 +47,11 @@ from headrace.nodes.joined import Concat, Mix, Zip, check_alike
 from headrace.nodes.kept import Kept
 from headrace.nodes.leaf import Leaf
 from headrace.nodes.maps import BatchMap, Map, RecordMap
-from headrace.nodes.node import Context, Node
+from headrace.nodes.node import Context, Node, costs_nothing
 from headrace.nodes.ordered import Ordered
 from headrace.nodes.passes import announce
 from headrace.nodes.sharded import Remainder, Sharded
-from headrace.nodes.show import chain, costs_nothing, known_length
+from headrace.nodes.show import chain, known_length
 from headrace.nodes.shuffle_study import study
 from headrace.nodes.storage import is_there
 from headrace.parts import Parts

@@ -22,9 +22,8 @@ from headrace.nodes.crossing import Crossing
 from headrace.nodes.kept import Kept
 from headrace.nodes.leaf import Leaf
 from headrace.nodes.maps import Map
-from headrace.nodes.node import Context, Node
+from headrace.nodes.node import Context, Node, costs_nothing
 from headrace.nodes.ordered import Ordered
-from headrace.nodes.show import costs_nothing
 from headrace.stages.background import Background
 from headrace.stages.cache import Cache
 from headrace.stages.filter import Filter

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from headrace.core.errors import ArgumentError, NotFoundError
+from headrace.core.source import Source
 from headrace.dataset import Dataset
 from headrace.feed import feed_of
 from headrace.nodes import rewrite
@@ -59,8 +61,9 @@ class Keeping:
     def make(self, node: Node) -> Stored:
         """Return the kept records of a node, written now if they are not there."""
         name, key = self._name(node)
-        notes: dict[str, Any] = {} if key is None else {"key": key.to_json()}
-        identity = identity_of(node) if key is None else key.digest
+        with suppress(NotFoundError):
+            return self._open(name)
+        notes: dict[str, Any] = {"order": list(node.order()), **({} if key is None else {"key": key.to_json()})}
         draft = Draft(
             self.id,
             name,
@@ -68,10 +71,15 @@ class Keeping:
             notes=notes,
             allow_pickle=self.allow_pickle,
             workers=self.workers,
-            identity=identity,
+            identity=identity_of(node) if key is None else key.digest,
         )
         write_once(self.home, lambda: feed_of(Dataset._of(node)), draft)
         return self._open(name)
+
+    def order(self, source: Source) -> tuple[str, ...] | None:
+        """Return the lines of the order that were noted with kept records."""
+        noted = source.manifest.notes.get("order") if isinstance(source, Stored) else None
+        return None if noted is None else tuple(noted)
 
     def _name(self, node: Node) -> tuple[str, Key | None]:
         if self.version is not None:

@@ -28,10 +28,9 @@ from headrace.nodes.joined import Joined, Switched, Zip
 from headrace.nodes.kept import Kept
 from headrace.nodes.leaf import Leaf
 from headrace.nodes.maps import BatchMap, Map
-from headrace.nodes.node import Context, Node, Over
+from headrace.nodes.node import Context, Node, Over, costs_nothing
 from headrace.nodes.ordered import Ordered
 from headrace.nodes.sharded import Sharded
-from headrace.nodes.show import costs_nothing
 
 _PARTS = 16  # of a join, at least so many are tried
 _BATCH_BYTES = 64_000_000  # a batch that is larger is tried with fewer records

@@ -18,9 +18,8 @@ from headrace.dryrun.result import Figures
 from headrace.dryrun.which import unsorted
 from headrace.nodes.batched import Batched
 from headrace.nodes.crossing import Crossing
-from headrace.nodes.node import Node
+from headrace.nodes.node import Node, costs_nothing
 from headrace.nodes.reading import Job, Reading
-from headrace.nodes.show import costs_nothing
 from headrace.nodes.stamps import leaves
 from headrace.stages.stage import is_endless, walk
 from headrace.workers.work import Desk

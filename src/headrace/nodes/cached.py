@@ -11,7 +11,7 @@ from headrace.core.records import Records
 from headrace.core.schema import Schema
 from headrace.core.source import Source
 from headrace.nodes.leaf import Leaf
-from headrace.nodes.node import Context, Node, Over
+from headrace.nodes.node import Context, Node, Over, costs_nothing
 
 
 class Keeper(Protocol):
@@ -25,6 +25,10 @@ class Keeper(Protocol):
         """Return the kept records of a node, made now unless another has made them meanwhile."""
         ...
 
+    def order(self, source: Source, /) -> tuple[str, ...] | None:
+        """Return the lines of the node's order that were noted with its records; None where there are none."""
+        ...
+
     def words(self) -> str:
         """Return how a chain shows the step."""
         ...
@@ -35,7 +39,8 @@ class Cached(Over):
     """The records of the node below, made when one is first read, or found where they were made before.
 
     The node below lies still, so that one epoch of it is all there is. In all but reading this node is the one below:
-    a state saved without the cache is resumed with it.
+    a state saved without the cache is resumed with it. What would take a pass over the records below is noted with
+    those that are kept.
 
     Args:
         input: The node below.
@@ -60,9 +65,19 @@ class Cached(Over):
         """Whether they are at hand."""
         return "leaf" in self._memo
 
+    def _needed(self) -> Leaf | None:
+        """Return the kept records, if they are at hand, or if the node below could only tell by reading its own."""
+        return self.leaf if self.known or not costs_nothing(self.input) else None
+
     @property
     def length(self) -> int | None:
-        return self._memo["leaf"].length if self.known else self.input.length
+        leaf = self._needed()
+        return self.input.length if leaf is None else leaf.length
+
+    def order(self) -> tuple[str, ...]:
+        leaf = self._needed()
+        noted = None if leaf is None else self.keeper.order(leaf.source)
+        return self.input.order() if noted is None else noted
 
     def read(self, at: At, context: Context) -> Records:
         return self.leaf.read(At(at.positions), context)

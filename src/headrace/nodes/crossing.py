@@ -26,9 +26,9 @@ from headrace.core.state import read_whole
 from headrace.nodes.blocks import items_that_fit
 from headrace.nodes.expecting import expects
 from headrace.nodes.maps import has_policies
-from headrace.nodes.node import Node
+from headrace.nodes.node import Node, costs_nothing
 from headrace.nodes.reading import Job, Reading
-from headrace.nodes.show import chain, costs_nothing
+from headrace.nodes.show import chain
 from headrace.nodes.stamps import check_files, files
 from headrace.nodes.topology import Topology
 from headrace.workers.inline import Inline

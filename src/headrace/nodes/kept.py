@@ -38,6 +38,7 @@ class Kept(Over):
     content: Node
     predicate: Callable[[Any], Any]
     batches: bool = False
+    passes = True
     _memo: dict[str, Bitmap] = field(default_factory=dict, repr=False)
     _lock: Any = field(default_factory=Lock, repr=False)
 

@@ -181,3 +181,10 @@ class Over:
 
     def varies(self) -> str | None:
         return self.input.varies()
+
+
+def costs_nothing(node: Node) -> bool:
+    """Say whether the length is known without a pass over records: of a filter that has run, or of kept records."""
+    if getattr(node, "known", False):
+        return True
+    return not getattr(node, "passes", False) and all(map(costs_nothing, node.inputs))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from headrace.core.errors import HeadraceError
 from headrace.nodes.joined import Joined
-from headrace.nodes.kept import Kept
-from headrace.nodes.node import Node
+from headrace.nodes.node import Node, costs_nothing
 
 
 def chain(node: Node) -> str:
@@ -27,10 +26,3 @@ def known_length(node: Node) -> str:
     except HeadraceError:  # a chain that cannot be read is shown, too; reading it says why
         return "?"
     return "endless" if length is None else f"{length:,}"
-
-
-def costs_nothing(node: Node) -> bool:
-    """Say whether the length is known without a pass over records."""
-    if isinstance(node, Kept) and not node.known:
-        return False
-    return all(costs_nothing(below) for below in node.inputs)
