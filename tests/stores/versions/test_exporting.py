@@ -6,15 +6,19 @@ import gc
 import hashlib
 import tarfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
 import headrace as hr
+from headrace.core.records import Columns
 from headrace.stores.reader import Stored
 from headrace.stores.versions import tars
 from headrace.stores.versions.exporting import _blocks
+from tests.stores.drawn import records
 
 pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -187,6 +191,28 @@ def test_what_a_format_cannot_hold_is_named_and_nothing_is_left(
             store.export("data", "1", tmp_path / "out" / "x", format)
         assert not list(tmp_path.glob("out/*"))
         assert not list(tmp_path.glob("out/.*"))
+
+
+@settings(max_examples=20)
+@given(data=records())
+def test_whatever_a_store_keeps_is_written_whole_or_refused(data: Columns) -> None:
+    with TemporaryDirectory() as folder:
+        store = hr.Store(Path(folder) / "store")
+        store.submit(data.batch, "data", "1")
+        for format in ("parquet", "arrow", "webdataset"):
+            path = Path(folder) / format
+            try:
+                store.export("data", "1", path, format)
+            except hr.SchemaError:
+                assert not path.exists()
+                continue
+            if format == "webdataset":
+                names = members_of(path / f"{format}-000000.tar")
+                assert len(set(names)) == len(names)
+            else:
+                found = read(path, format)
+                found.validate(full=True)
+                assert (found.num_rows, found.column_names) == (len(data), list(data.batch._columns))
 
 
 def test_a_damaged_part_leaves_nothing_behind(store: hr.Store, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ Format: TypeAlias = Literal["parquet", "arrow", "webdataset"]
 
 Told: TypeAlias = Callable[[int], object]
 
-_BLOCK = 32 << 20  # bytes of records, about, that are written together: a row group, a record batch
+_BLOCK = 16 << 20  # bytes of records, about, that are written together: a row group, a record batch
 
 
 def export(source: Stored, path: Path, format: Any, replace: bool = False, told: Told | None = None) -> None:

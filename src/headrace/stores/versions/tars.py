@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import os
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -193,41 +192,50 @@ def write(
 
 
 class _Shards:
-    """Tar files, one after the other."""
+    """Tar files, one after the other; nothing of what was written is kept in memory."""
 
     def __init__(self, folder: Path, name: str, limit: int) -> None:
         self._place = folder / name
         self._limit = limit
         self._count = 0
-        self._size = 0
-        self._tar: tarfile.TarFile | None = None
-        self._file: io.BufferedWriter | None = None
+        self._size = 0  # with the end that every shard has
+        self._file: BinaryIO | None = None
 
     def next(self) -> None:
         """Close the shard, and begin another."""
         self.close()
-        self._file = open(f"{self._place}-{self._count:06d}.tar", "xb")
-        self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT)
+        self._file = open(f"{self._place}-{self._count:06d}.tar", "xb", 1 << 20)
         self._count += 1
-        self._size = tarfile.RECORDSIZE  # its end is filled up to a multiple of this
+        self._size = tarfile.RECORDSIZE
 
     def add(self, files: list[tuple[str, bytes]]) -> None:
         """Add the members of a record, to the next shard if they do not fit into this one."""
-        size = sum(_BLOCK + math.ceil(len(content) / _BLOCK) * _BLOCK for _, content in files)
+        members = [piece for name, content in files for piece in (_head(name, len(content)), content, _rest(content))]
+        size = sum(map(len, members))
         if self._size + size > self._limit and self._size > tarfile.RECORDSIZE:
             self.next()
         self._size += size
-        assert self._tar is not None
-        for name, content in files:
-            said = tarfile.TarInfo(name)  # owners 0, time 0
-            said.size = len(content)
-            self._tar.addfile(said, io.BytesIO(content))
+        assert self._file is not None
+        self._file.writelines(members)
 
     def close(self) -> None:
         """Bring the shard to disk."""
-        if self._tar is not None and self._file is not None:
-            self._tar.close()
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-        self._tar = self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            with file:
+                written = file.tell()
+                end = -(-(written + 2 * _BLOCK) // tarfile.RECORDSIZE) * tarfile.RECORDSIZE
+                file.write(bytes(end - written))
+                file.flush()
+                os.fsync(file.fileno())
+
+
+def _head(name: str, size: int) -> bytes:
+    said = tarfile.TarInfo(name)  # owners 0, time 0
+    said.size = size
+    return said.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict")
+
+
+def _rest(content: bytes) -> bytes:
+    """Return what fills a member up to whole blocks."""
+    return bytes(-len(content) % _BLOCK)
