@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import TypeVar
 
 from headrace.core.errors import DamageError, NotFoundError, StoreError
 from headrace.stores.backends.protocol import Backend
 from headrace.stores.manifest import Manifest
 from headrace.stores.tags import Tag
+
+T = TypeVar("T")
 
 DATASETS, OBJECTS = "datasets/", "objects/"
 _SUFFIX = ".json"
@@ -94,7 +98,7 @@ class Catalog:
 
     def _tag(self, key: str) -> Tag | None:
         try:
-            return Tag.decode(bytes(self.backend.get(key)), f"{self.shown}/{key}")
+            return self._come(key, Tag.decode)
         except NotFoundError:
             return None
 
@@ -207,11 +211,17 @@ class Catalog:
             DamageError: It is not what was written.
             StoreError: It cannot be read.
         """
-        manifest = Manifest.decode(bytes(self.backend.get(key)), f"{self.shown}/{key}")
+        manifest = self._come(key, Manifest.decode)
         folder = key.removeprefix(DATASETS).partition("/")[0]
         if manifest.id != folder:  # else its name would be trusted in place of where it lies
             raise DamageError(f"{self.shown}/{key} is the manifest of {manifest.id!r}, and lies in another's folder")
         return manifest
+
+    def _come(self, key: str, decode: Callable[[bytes, str], T]) -> T:
+        """Read an object; once more if it comes damaged, since most such faults are of the way."""
+        with suppress(DamageError):
+            return decode(bytes(self.backend.get(key)), f"{self.shown}/{key}")
+        return decode(bytes(self.backend.get(key)), f"{self.shown}/{key}")
 
 
 def _is_plain(name: str) -> bool:
