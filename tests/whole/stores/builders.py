@@ -73,7 +73,7 @@ def late(where: Where, crowd: Crowd) -> dict[str, Any]:
             crowd.note("checked", os.getpid())
             crowd.until("continued")
 
-        RemoteTurn.check = then_stop  # type: ignore[method-assign]
+        RemoteTurn.check = then_stop  # type: ignore[assignment,method-assign]
         build(where, crowd, lambda number: None)
 
     return {"ends": _taken_over(crowd.fork(act), where, crowd, "checked")}

@@ -1,4 +1,4 @@
-"""A server and a network that fail while versions are written, fetched and read: all is right, or the error says why."""
+"""A server and a network that fail while versions are written, fetched and read: it is right, or the error says why."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_a_writer_that_gets_no_answer_says_so_and_leaves_nothing_that_could_be_s
     for path, kind in (("objects", "503"), (r"datasets/data/1\.json", "stall"), ("sequence", "reset")):
         store = far.through(proxy.endpoint, deadline="0.7", timeout="0.3").open()
         with proxy.failing(kind, method="PUT", path=path, seconds=1):  # type: ignore[arg-type]
-            with pytest.raises(UnreachableError, match="writing .* no usable answer"):
+            with pytest.raises(UnreachableError, match=r"writing .* no usable answer"):
                 store.submit(content(1), "data", "1")
         assert store.versions("data") == [] and list(Path(far.cache, "desk", "tmp").iterdir()) == []
     with proxy.failing("403", method="PUT"), pytest.raises(DeniedError, match="permission denied"):
@@ -112,9 +112,9 @@ def test_a_manifest_that_comes_damaged_is_asked_for_again_and_then_named(far: Wh
     store = far.open()
     store.submit(content(1), "data", "1")
     for kind in ("corrupt", "truncate"):
-        proxy.fail(kind, 1, path=r"datasets/data/1\.json", body=100)  # type: ignore[arg-type]
+        proxy.fail(kind, 1, path=r"datasets/data/1\.json", body=100)
         check(store.fetch("data", "1"), 1)
-        proxy.fail(kind, 1, path=r"datasets/data/1\.json", body=100)  # type: ignore[arg-type]
+        proxy.fail(kind, 1, path=r"datasets/data/1\.json", body=100)
         check(store.fetch("data"), 1)
         proxy.heal()
     with proxy.failing("corrupt", path=r"datasets/data/1\.json", body=100):
