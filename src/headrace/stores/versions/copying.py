@@ -34,6 +34,7 @@ Made = TypeVar("Made")
 
 _AT_ONCE = 3  # parts on their way
 _THREADS = 8  # that move their pieces
+_LOOKING = 16  # threads that look which are there
 _TRIES = 3  # of publishing, where parts that were there are taken away at this moment
 
 
@@ -132,10 +133,12 @@ def _fetch(source: Place, stage: Path, part: Part, pool: Executor, told: Told) -
 def _far(source: Place, manifest: Manifest, target: Bucket, told: Told) -> Manifest:
     parts = {part.digest: part for part in manifest.parts}
     with target.relying_on(manifest.parts), target.staging() as stage, speaking(target.desk):
-        known = _known(target.catalog, manifest.id)
-        sending = _each(partial(_send, source, target, known, stage), list(parts.values()), told)
-        sent = dict(zip(parts, sending, strict=True))
-        return target.publish(stage, replace(manifest, parts=tuple(sent[part.digest] for part in manifest.parts)))
+        there = _found(target, _known(target.catalog, manifest.id), parts)
+        told(sum(part.size for part in there.values()))
+        missing = [part for digest, part in parts.items() if digest not in there]
+        sent = _each(partial(_send, source, target, stage), missing, told)
+        kept = {**there, **{part.digest: part for part in sent}}
+        return target.publish(stage, replace(manifest, parts=tuple(kept[part.digest] for part in manifest.parts)))
 
 
 def _known(catalog: Catalog, id: str) -> Mapping[str, Part]:
@@ -144,15 +147,21 @@ def _known(catalog: Catalog, id: str) -> Mapping[str, Part]:
     return {part.digest: part for one in found if isinstance(one, Manifest) for part in one.parts}
 
 
-def _send(
-    source: Place, target: Bucket, known: Mapping[str, Part], stage: Path, part: Part, pool: Executor, told: Told
-) -> Part:
-    """Bring a part to a far place, unless it is there, and return how it is kept."""
-    ways = [part, replace(part, packed={}), known.get(part.digest, part)]
-    for number, kept in enumerate(ways):
-        if kept not in ways[:number] and target.is_whole(kept):
-            told(part.size)
-            return kept
+def _found(target: Bucket, known: Mapping[str, Part], parts: Mapping[str, Part]) -> dict[str, Part]:
+    """Return the parts that are there already, each as it is kept."""
+
+    def looked(part: Part) -> Part | None:
+        ways = [part, replace(part, packed={}), known.get(part.digest, part)]
+        different = (kept for at, kept in enumerate(ways) if kept not in ways[:at])
+        return next((kept for kept in different if target.is_whole(kept)), None)
+
+    with ThreadPoolExecutor(_LOOKING, "headrace-copy-look") as pool:
+        found = pool.map(looked, parts.values())
+        return {part.digest: part for part in found if part is not None}
+
+
+def _send(source: Place, target: Bucket, stage: Path, part: Part, pool: Executor, told: Told) -> Part:
+    """Bring a part to a far place, and return how it is kept there."""
     if isinstance(source, Folder):
         source.shelf.check([part])
         folder = source.shelf.objects / part.digest
