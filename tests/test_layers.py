@@ -44,6 +44,7 @@ LATE_MODULES = {
     ("headrace.workers.executors", "headrace.workers.tasks"),  # with concurrent.futures
     ("headrace.stores.finding", "headrace.stores.far"),  # with all that a folder does without
     ("headrace.keeping", "headrace.keys"),  # with all that reads code
+    ("headrace.feed", "headrace.keys"),
     ("headrace.stores.backends.objects", "headrace.stores.backends.forked"),  # with sockets and subprocesses
 }
 CONVERSIONS = "headrace.core.interop"  # the ground floor's only file that knows other libraries, inside functions

@@ -71,7 +71,7 @@ class Keeping:
             notes=notes,
             allow_pickle=self.allow_pickle,
             workers=self.workers,
-            identity=identity_of(node) if key is None else key.digest,
+            identity="" if key is None else key.digest,
         )
         write_once(self.home, lambda: feed_of(Dataset._of(node)), draft)
         return self._open(name)
@@ -125,14 +125,6 @@ def _key_in(manifest: Manifest) -> Key | None:
         return Key.from_json(manifest.notes["key"]) if "key" in manifest.notes else None
     except ArgumentError:
         return None
-
-
-def identity_of(node: Node) -> str:
-    """Return a digest of what a node's records are made of; empty where that cannot be told."""
-    try:
-        return _key_of(node).digest
-    except ArgumentError:
-        return ""
 
 
 def cached_part(node: Node) -> Node:

@@ -14,7 +14,7 @@ from headrace.core.errors import ArgumentError, KindError, NotFoundError, StoreE
 from headrace.core.fingerprint import of_function
 from headrace.dataset import Dataset
 from headrace.feed import feed_of
-from headrace.keeping import Keeping, cached_part, identity_of
+from headrace.keeping import Keeping, cached_part
 from headrace.stores.bars import bar
 from headrace.stores.building.prediction import Prediction
 from headrace.stores.finding import find_home
@@ -188,12 +188,7 @@ class Store:
         part_bytes = None if part_bytes is None else whole(part_bytes, "part_bytes", 1)
         self._home.check(id, version, replace)
         feed, who = feed_of(data, batches), as_workers(workers)[0]
-        if who.size and feed.node is None:
-            raise ArgumentError("workers read records by their numbers, and these only flow: leave workers out")
-        identity = "" if feed.node is None or feed.at_hand or dry_run else identity_of(feed.node)
-        draft = Draft(
-            id, version, part_bytes, replace, progress, allow_pickle=self._allow_pickle, workers=who, identity=identity
-        )
+        draft = Draft(id, version, part_bytes, replace, progress, allow_pickle=self._allow_pickle, workers=who)
         return predicted(self._home, feed, draft) if dry_run else self._read(write(self._home, feed, draft))
 
     def fetch(self, id: str, version: str | None = None) -> Dataset:
@@ -231,12 +226,20 @@ class Store:
         return self._catalog.find(checked(id, "id"), wanted)
 
     def cacheable(
-        self, id: str, version: str, progress: bool | None = None, batches: bool = False
+        self, id: str, version: str, progress: bool | None = None, batches: bool = False, workers: Any = 0
     ) -> Callable[[Callable[Arguments, Any]], Callable[Arguments, Dataset]]:
         """Turn a function that makes data into one that makes it once, and fetches it ever after.
 
-        The name is the key: whoever changes what the function gives must change the version. Where two processes make
-        the same version at the same time, the first one published is what both fetch.
+        The name is the key: whoever changes what the function gives must change the version. Of all processes that want
+        a version at the same time one makes it, whichever comes first; the others wait, show how far it is, and go on
+        with it when it dies.
+
+        Args:
+            id: What the dataset is called.
+            version: The version.
+            progress: Show a progress bar; None for where somebody would see it.
+            batches: Whether each batch is a record, of data that makes batches.
+            workers: Who reads the records, of a Dataset; see :meth:`submit`.
 
         >>> import numpy as np
         >>> from tempfile import TemporaryDirectory
@@ -251,6 +254,7 @@ class Store:
         ({'square': 9}, {'square': 9})
         """
         id, version = checked(id, "id"), checked(version, "version")
+        who = as_workers(workers)[0]
 
         def decorate(function: Callable[Arguments, Any]) -> Callable[Arguments, Dataset]:
             @wraps(function)
@@ -261,6 +265,7 @@ class Store:
                     progress=progress,
                     notes={"code": of_function(function)},
                     allow_pickle=self._allow_pickle,
+                    workers=who,
                 )
                 write_once(self._home, lambda: feed_of(function(*args, **kwargs), batches), draft)
                 return self.fetch(id, version)

@@ -44,8 +44,8 @@ class Draft:
         notes: What else the manifest says.
         allow_pickle: Whether objects are pickled.
         workers: Who reads records that can be read by their numbers.
-        identity: A digest of what the records are made of; empty where that is not known, so that a writer that follows
-            a dead one begins anew.
+        identity: A digest of what the records are made of, if it is known already. Where it cannot be told, a writer
+            that follows a dead one begins anew.
     """
 
     id: str
@@ -72,6 +72,8 @@ def write(home: Home, feed: Feed, draft: Draft, turn: Turn | None = None) -> Man
     Returns:
         The manifest as published.
     """
+    if draft.workers.size and feed.node is None:
+        raise ArgumentError("workers read records by their numbers, and these only flow: leave workers out")
     part_bytes = home.part_bytes if draft.part_bytes is None else draft.part_bytes
     about = _about(feed, draft, part_bytes)
     with home.staging(about) as stage, _bar(draft, feed.rows) as shown:
@@ -89,9 +91,10 @@ def write(home: Home, feed: Feed, draft: Draft, turn: Turn | None = None) -> Man
 
 def _about(feed: Feed, draft: Draft, part_bytes: int | None) -> About | None:
     """Return what tells whether another writer writes the same; None where nobody could go on with it."""
-    if feed.node is None or feed.at_hand or not draft.identity:
+    identity = draft.identity or feed.identity()
+    if not identity:
         return None
-    return About(draft.id, draft.version, draft.identity, feed.rows or 0, part_bytes, draft.allow_pickle)
+    return About(draft.id, draft.version, identity, feed.rows or 0, part_bytes, draft.allow_pickle)
 
 
 def _flowing(
