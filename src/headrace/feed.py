@@ -51,7 +51,7 @@ class Feed:
     at_hand: bool = False
 
     def identity(self) -> str:
-        """Return a digest of what the records are made of; empty where it cannot be told, or takes longer than they do."""
+        """Return a digest of what the records are made of; empty where it cannot be told, or they are at hand."""
         if self.node is None or self.at_hand:
             return ""
         from headrace.keys import key_of  # with all that reads code

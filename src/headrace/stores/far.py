@@ -44,7 +44,7 @@ def find_bucket(
     backend.check()
     bound = _CACHE_BYTES if limit is None and kept is not None else limit  # memory has a bound of its own
     shelf = Fetched(backend, None, None) if in_memory else Fetched(backend, kept, bound)
-    return Bucket(backend, shelf, _desk(kept), codec, seconds)
+    return Bucket(backend, shelf, _desk(None if in_memory else kept), codec, seconds)
 
 
 def _desk(kept: Path | None) -> Path:

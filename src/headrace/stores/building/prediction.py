@@ -33,7 +33,7 @@ _TRIAL = 32 << 20  # bytes that are written to see how fast that is
 _STARTING = 0.5  # seconds that processes take to start
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Prediction:
     """What writing a version would take.
 
@@ -54,7 +54,7 @@ class Prediction:
     parts: int
     workers: str = "inline"
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         records = "1 record" if self.records == 1 else f"{self.records:,} records"
         parts = "1 part" if self.parts == 1 else f"{self.parts:,} parts"
         beside = "" if self.workers == "inline" else f" with {self.workers}"

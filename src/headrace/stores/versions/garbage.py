@@ -36,7 +36,7 @@ _PATIENCE = 30.0  # seconds that writers wait for a collector, at least
 _OLD_NOTE = 7 * 86400.0  # seconds after which a writer's note is that of a dead one
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Garbage:
     """What was found.
 
@@ -52,7 +52,7 @@ class Garbage:
     young: int
     dry_run: bool
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         done = "would go" if self.dry_run else "are gone"
         young = f"; {self.young:,} more are younger than the grace, or of no known age" if self.young else ""
         return f"{self.parts:,} parts of {text_of(self.bytes)} {done}{young}"
@@ -76,15 +76,17 @@ def collect(catalog: Catalog, grace: float, dry_run: bool) -> Garbage:
     unused = {digest: entries for digest, entries in parts.items() if digest not in spared}
     old = {digest: entries for digest, entries in unused.items() if grace <= 0 or _age(entries, now) >= grace}
     if not dry_run:
-        _take_away(catalog, old, grace, now, max(_PATIENCE, 10 * (time.monotonic() - began)))
+        patience = max(_PATIENCE, 10 * (time.monotonic() - began))
+        old = {digest: old[digest] for digest in _take_away(catalog, old, grace, now, patience)}
     size = sum(entry.size for entries in old.values() for entry in entries)
     return Garbage(len(old), size, len(unused) - len(old), dry_run)
 
 
 def _take_away(
     catalog: Catalog, old: Mapping[str, list[Entry]], grace: float, now: float | None, patience: float
-) -> None:
-    backend, left = catalog.backend, dict(old)
+) -> list[str]:
+    """Take parts away that nobody has come to need meanwhile, and return which."""
+    backend, left, gone = catalog.backend, dict(old), []
     while left:
         some = list(islice(left, _AT_ONCE))
         with going(backend, some, patience) as until:
@@ -96,7 +98,9 @@ def _take_away(
                 if digest not in spared and not _is_young(backend, digest, grace, now):
                     for entry in entries:
                         backend.delete(entry.key)
+                    gone.append(digest)
         patience *= 2  # should it have been too short even for reading
+    return gone
 
 
 def _is_young(backend: Backend, digest: str, grace: float, now: float | None) -> bool:
