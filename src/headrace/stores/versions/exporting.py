@@ -96,9 +96,7 @@ def _appearing(path: Path) -> Iterator[Path]:
         try:
             yield beside
             if beside.is_dir():
-                if known:
-                    os.rename(path, old)
-                os.rename(beside, path)
+                _swap(beside, path, old if known else None)
             elif known:
                 os.replace(beside, path)
             elif not appear(beside, path):
@@ -111,3 +109,15 @@ def _appearing(path: Path) -> Iterator[Path]:
             else:
                 with suppress(FileNotFoundError):
                     beside.unlink()
+
+
+def _swap(made: Path, path: Path, old: Path | None) -> None:
+    """Give a folder its name, and another name to the folder that has it, which stays if that fails."""
+    if old is not None:
+        os.rename(path, old)
+    try:
+        os.rename(made, path)
+    except OSError:
+        if old is not None:
+            os.rename(old, path)
+        raise
