@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ class Far:
     def __init__(self, lengths: list[int], each: int) -> None:
         self.starts, self.each = np.cumsum([0, *lengths]), each
         self.told: list[list[int]] = []
+        self.ended = 0
         self.log: list[tuple[str, Any]] = []
 
     def __len__(self) -> int:
@@ -31,7 +33,9 @@ class Far:
         return self.starts[:-1], np.diff(self.starts) * self.each
 
     def expect(self, blocks: Sequence[int]) -> None:
-        self.told.append(list(blocks))
+        self.ended += not blocks
+        if blocks:
+            self.told.append(list(blocks))
         self.log.append(("told", set(blocks)))
 
     def read(self, indices: Indices, /) -> dict[str, Any]:
@@ -151,3 +155,31 @@ def test_a_pass_over_all_records_is_announced_at_once() -> None:
     assert len(a.told[1]) == 1
     assert len(Dataset(a)[::-1].sort_by(lambda x: x)) == 10
     assert a.surprises() == b.surprises() == 0
+
+
+@pytest.mark.parametrize("workers", [0, hr.Threads(2)])
+def test_the_end_of_a_stream_is_told_and_so_is_that_of_one_that_is_left(workers: Any) -> None:
+    far = Far([10] * 20, 100)
+    stream = Dataset(far).batch(5).stream(workers=workers)
+    list(stream)
+    assert far.ended >= 1
+    assert far.log[-1] == ("told", set())
+    before = far.ended
+    left = iter(stream)
+    next(left)
+    del left
+    gc.collect()
+    assert far.ended > before
+
+
+def test_the_end_of_one_reader_is_not_that_of_another_that_has_told_more_since() -> None:
+    far = Far([10] * 20, 100)
+    ds = Dataset(far).batch(5)
+    first, second = iter(ds.stream()), iter(ds.stream())
+    next(first), next(second)
+    del first
+    gc.collect()
+    assert not far.ended
+    del second
+    gc.collect()
+    assert far.ended

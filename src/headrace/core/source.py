@@ -32,8 +32,10 @@ class Source(Protocol):
       first record of each block, ascending from 0, and how many bytes each takes, two arrays of whole numbers of shape
       ``(blocks,)``. ``block_shuffle`` keeps them together. Equal wherever the same data lies.
     * ``expect(blocks)``, beside ``blocks()``, where whole blocks are fetched from afar: the numbers of the blocks that
-      will be read next, a list of ints, in the order of their first use; a call replaces what the last one said. It is
-      called before a read, by each worker for itself, and returns at once; what was not named can be read all the same.
+      will be read next, a list of ints, in the order of their first use; a call replaces what the last one said, and an
+      empty list says that reading has ended. It is called before a read, by each worker for itself, and returns at
+      once (the empty list may come from a finaliser: wait for no lock then); what was not named can be read all the
+      same.
 
     >>> class Squares:
     ...     def __len__(self):

@@ -178,7 +178,18 @@ class Expecting:
             named = blocks[: max(1, int(sums.searchsorted(self._budget, "right")))]
             if named != self._told.get(key):
                 self._told[key] = named
+                _tellers[key] = id(self)
                 listener.tell(named)
+
+    def __del__(self) -> None:
+        """Tell the sources that nothing more will be read, unless another reader has told them something since."""
+        for key in getattr(self, "_told", ()):
+            if _tellers.get(key) == id(self):
+                del _tellers[key]
+                self._listeners[key].tell([])
+
+
+_tellers: dict[int, int] = {}  # who has told a source last, by identity, while both live
 
 
 def _listeners(node: Node) -> dict[int, _Listener]:

@@ -52,5 +52,5 @@ class OnDisk:
         self.check([part])
         return open_columns(self.objects / part.digest, layout, part.length, allow_pickle=True)
 
-    def expect(self, parts: Sequence[Part]) -> None:
+    def expect(self, parts: Sequence[Part], who: object = None) -> None:
         """Do nothing: the parts are at hand."""

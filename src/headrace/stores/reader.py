@@ -103,7 +103,7 @@ class Stored:
         return None if isinstance(self.shelf, OnDisk) else self._expect
 
     def _expect(self, blocks: Sequence[int]) -> None:
-        self.shelf.expect([self.manifest.parts[number] for number in blocks])
+        self.shelf.expect([self.manifest.parts[number] for number in blocks], id(self))
 
     def columns(self) -> Batch | None:
         """Return the columns as they lie in the files, mapped, read-only.

@@ -35,10 +35,14 @@ class Shelf(Protocol):
         """
         ...
 
-    def expect(self, parts: Sequence[Part]) -> None:
+    def expect(self, parts: Sequence[Part], who: object = None) -> None:
         """Say which parts will be asked for next, in the order of their first use; returns at once.
 
         Whoever has to fetch them begins with it, beside what is running, as far as there is room; a call replaces what
-        the last one said. Errors are told by ``open``.
+        the last one of the same reader said, and no parts end it. Errors are told by ``open``.
+
+        Args:
+            parts: Those parts.
+            who: The reader, of several that read from here: anything that can be a key.
         """
         ...

@@ -121,6 +121,11 @@ class Straight:
         self._jobs = jobs
 
     def close(self) -> None:
-        """Note what is not told of yet."""
+        """Note what is not told of yet, and let go of the work."""
         self._jobs = None
         self._ledger.meter.add(self._flushed())
+        self._run, self._one = _ended, None
+
+
+def _ended(job: Any) -> tuple[Any, Any]:
+    raise RuntimeError("the run was closed")

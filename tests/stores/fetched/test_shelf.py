@@ -255,3 +255,24 @@ def test_rows_of_no_bytes(tmp_path: Path, folder: Path) -> None:
     manifest = sent(backend, tmp_path / "stage", [wrap({"a": np.zeros((3, 0)), "b": np.array(["", "", ""])})])
     batch = Fetched(backend, folder, None).open(manifest.parts[0], manifest.layout).take(np.arange(3))
     assert batch["a"].shape == (3, 0) and batch["b"].tolist() == ["", "", ""]
+
+
+def test_what_is_open_is_not_brought_and_costs_no_thread(far: tuple[Files, Manifest], folder: Path) -> None:
+    backend, manifest = far
+    shelf = Fetched(backend, folder, None)
+    tables = [shelf.open(part, manifest.layout) for part in manifest.parts]
+    shelf.expect(manifest.parts)
+    assert not any("headrace" in thread.name for thread in threading.enumerate())
+    assert len(tables) == PARTS
+
+
+def test_each_of_two_readers_has_what_it_expects(far: tuple[Files, Manifest], folder: Path) -> None:
+    backend, manifest = far
+    shelf = Fetched(backend, folder, room_for(manifest, 4))
+    shelf.expect(manifest.parts[:2], "one")
+    shelf.expect(manifest.parts[4:], "another")
+    until(lambda: there(folder, manifest) == [0, 1, 4, 5])
+    shelf.expect([], "one")
+    until(lambda: there(folder, manifest) == [4, 5, 6, 7])
+    shelf.expect([], "another")
+    until(lambda: not any("headrace" in thread.name for thread in threading.enumerate()))

@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from headrace.core.errors import HeadraceError, HeadraceWarning
@@ -24,6 +25,7 @@ from headrace.stores.transfer.download import download, load
 _PATIENCE = 30.0  # seconds in which another process's fetching of a part does not get on at all
 _BRIEFLY = 2.0  # seconds to wait for others to finish with room that they have reserved
 _ASKING = 0.3  # seconds to wait for others to close what they are done with
+_TIMES, _FEW = 4, 8  # how often all parts come again, and of how many at least, until that is told
 _THREADS = 8  # connections at once, for what is waited for and again for what is fetched ahead
 
 
@@ -70,6 +72,8 @@ class Engine:
         self._lock = threading.Lock()
         self._counted: Counter[str] = Counter()
         self._warned = False
+        self._fetched: set[str] = set()
+        self._again: int | None = 0  # fetches of parts that had been fetched before; None when that was told
         self._asked_in_vain = -math.inf  # when; one does not wait for the same answer with each part
 
     def stats(self) -> Stats:
@@ -101,8 +105,13 @@ class Engine:
         assert found is not None, "for what is waited for there is always room"
         return found
 
-    def bring(self, part: Part, need: Need) -> bool:
+    def bring(self, part: Part, need: Need, begun: Callable[[], object]) -> bool:
         """Fetch a part that nobody waits for yet; return False if there is no room for it now.
+
+        Args:
+            part: What is fetched.
+            need: What it may take room from.
+            begun: Called when it has room.
 
         Raises:
             StoreError: It cannot be fetched.
@@ -113,7 +122,7 @@ class Engine:
                 if not self.cache.has(part):
                     with self.cache.claiming(part) as ours:
                         if ours:  # or else somebody is fetching it already
-                            self._fetch(self.cache, part, need, self.ahead)
+                            self._fetch(self.cache, part, need, self.ahead, begun)
                 else:
                     self.cache.mark(part, KEPT)
                 return True
@@ -126,7 +135,12 @@ class Engine:
                 raise
             except OSError:
                 pass  # told when the part is opened
-        return self.memory.get(part, self._load_ahead, need) is not None
+
+        def load(part: Part) -> Buffers:
+            begun()
+            return self._loaded(part, self.ahead)
+
+        return self.memory.get(part, load, need) is not None
 
     def release(self, part: Part) -> None:
         """Take note that a part that was brought is not expected any more."""
@@ -172,7 +186,9 @@ class Engine:
     def _find(self, cache: Cache, part: Part) -> Buffers | None:
         return cache.find(part, self.verify)
 
-    def _fetch(self, cache: Cache, part: Part, need: Need, crew: Crew) -> Buffers:
+    def _fetch(
+        self, cache: Cache, part: Part, need: Need, crew: Crew, begun: Callable[[], object] | None = None
+    ) -> Buffers:
         """Fetch a part that was claimed into the folder, if nobody else has done that just before."""
         found = self._find(cache, part)
         if found is not None:
@@ -182,21 +198,39 @@ class Engine:
         with cache.reserving(part, need) as (place, gone), crew.working() as pool:
             need.gone.extend(gone)
             self._count(evicted=len(gone))
+            if begun is not None:
+                begun()
             download(self.backend, part, place, pool)
-            self._count(fetched=1, bytes=part.size)
+            self._note(part)
             return cache.adopt(part, place, 0.0 if need.waited_for else KEPT)
 
     def _load(self, part: Part) -> Buffers:
         return self._loaded(part, self._now)
 
-    def _load_ahead(self, part: Part) -> Buffers:
-        return self._loaded(part, self.ahead)
-
     def _loaded(self, part: Part, crew: Crew) -> Buffers:
         with crew.working() as pool:
             files = load(self.backend, part, pool)
-        self._count(fetched=1, bytes=part.size, held=1)
+        self._count(held=1)
+        self._note(part)
         return Buffers(f"{self.backend.url}/objects/{part.digest}", files)
+
+    def _note(self, part: Part) -> None:
+        """Count a fetch, and warn when parts come again and again: a random order over more than there is room for."""
+        with self._lock:
+            self._counted.update(fetched=1, bytes=part.size)
+            if self._again is None or part.digest not in self._fetched:
+                self._fetched.add(part.digest)
+                return
+            self._again += 1
+            if self._again < _TIMES * max(len(self._fetched), _FEW):
+                return
+            times, self._again = self._counted["fetched"], None
+        where = "memory" if self.cache is None else f"the cache {self.cache.root}"
+        warn(
+            f"{len(self._fetched)} parts of {self.backend.url} were fetched {times} times, since {where} has no room "
+            "for all that the order reads in turns: raise cache_bytes, or read by block_shuffle(memory=...) of less",
+            HeadraceWarning,
+        )
 
     def _say(self, problem: str) -> None:
         if not self._warned:

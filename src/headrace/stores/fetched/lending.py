@@ -83,6 +83,10 @@ class Lending:
         with self._lock:
             return sorted((one for one in self._lent if one.table is not None), key=lambda one: one.read)
 
+    def names(self) -> frozenset[str]:
+        """Return the parts of which tables are open."""
+        return frozenset(one.part.digest for one in self._open())
+
     def ages(self) -> dict[str, int]:
         """Return the parts of which tables are open; the least recently read has the lowest number."""
         return {one.part.digest: one.read for one in self._open()}

@@ -60,7 +60,7 @@ class Fetched:
             cache = None if self.folder is None else Cache(self.folder, self.limit)
             lending = Lending() if self.folder is None else Lending.at(self.folder)
             engine = Engine(self.backend, cache, Memory(self._memory, lending), lending, self.verify)
-            ahead = Ahead(engine.bring, engine.release)
+            ahead = Ahead(engine.bring, engine.release, lending.names)
             if self._live.setdefault(os.getpid(), (engine, ahead))[0] is engine:
                 weakref.finalize(self, _stop, engine, ahead).atexit = False
         return self._live[os.getpid()]
@@ -110,9 +110,10 @@ class Fetched:
         ahead.lose(need.gone)
         return open_columns(found, layout, part.length, allow_pickle=True)
 
-    def expect(self, parts: Sequence[Part]) -> None:
+    def expect(self, parts: Sequence[Part], who: object = None) -> None:
         """Begin to fetch parts that will be asked for, in this order, as far as there is room."""
-        self._running[1].expect(parts)
+        if parts or os.getpid() in self._live:
+            self._running[1].expect(parts, who)
 
     def stats(self) -> Stats:
         """Return what was done in this process."""
