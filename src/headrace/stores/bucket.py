@@ -27,6 +27,7 @@ from headrace.stores import names
 from headrace.stores.backends.protocol import Backend
 from headrace.stores.building.stages import About
 from headrace.stores.catalog import OBJECTS, Catalog
+from headrace.stores.disk import speaking
 from headrace.stores.files import File
 from headrace.stores.leases.remote import RemoteTurns
 from headrace.stores.local import Folder
@@ -124,12 +125,14 @@ class Bucket:
     def _send(self, stage: Path, parts: tuple[Part, ...]) -> tuple[Part, ...]:
         """Send the parts that lie in the stage; others are there already, as shared ones of a derived version are."""
         sent: dict[str, Part] = {}
-        with ThreadPoolExecutor(_THREADS, "headrace-upload") as pool:
+        with speaking(self.desk), ThreadPoolExecutor(_THREADS, "headrace-upload") as pool:
             for part in parts:
                 folder = stage / part.digest
                 if part.digest not in sent and folder.is_dir():
                     self._renew(part)
-                    sent[part.digest] = upload(self.backend, folder, part, self.compression, pool, reuse=True)
+                    sent[part.digest] = upload(
+                        self.backend, folder, part, self.compression, pool, reuse=True, scratch=stage
+                    )
         return tuple(sent.get(part.digest, part) for part in parts)
 
     def _renew(self, part: Part) -> None:
