@@ -21,6 +21,7 @@ _REGION = (
     "PermanentRedirect",
     "IllegalLocationConstraintException",
     "BucketRegionError",
+    "BareRedirect",  # 301 without an address, which is all that S3 says to a client of another region
 )
 _KEYLESS = re.compile(r"(?i)missing (credential|account|access|secret)|MissingAccount")
 _SKEWED = re.compile(r"RequestTimeTooSkewed|AuthenticationFailed|RequestExpired")
