@@ -115,7 +115,13 @@ def test_a_wrong_endpoint(s3: Place) -> None:
     nobody = f"http://127.0.0.1:{free_port()}"
     told(UnreachableError, "no connection. Is the address right", "s3://b/x", endpoint=nobody, options=KEYS)
     with answering(200, "<html>A page of somebody's</html>") as endpoint:
-        told(StoreError, f"s3://b/x at {endpoint}.*Is the address right", "s3://b/x", endpoint=endpoint, options=KEYS)
+        told(
+            StoreError,
+            f"s3://b/x at {endpoint}: .* no object store .*Check the endpoint",
+            "s3://b/x",
+            endpoint=endpoint,
+            options=KEYS,
+        )
     with answering(404, "<html>not found</html>") as endpoint:
         told(
             StoreError,

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 
 from headrace.core.amounts import text_of
-from headrace.core.errors import ArgumentError, HeadraceError, NotFoundError
+from headrace.core.errors import ArgumentError, HeadraceError, NotFoundError, StoreError
 from headrace.stores.backends.answers import judged, status_of
 from headrace.stores.backends.clouds import Place
 from headrace.stores.backends.content import size_of, whole
@@ -65,6 +65,11 @@ class Bucket:
             next(iter(_obstore().list(self._client(), chunk_size=1)), None)
 
         self._ask(first, "looking at", None, self._patience.at_most(_CHECK))
+        if self._place.endpoint and self.look(f"tmp/{uuid.uuid4().hex}") is not None:
+            raise StoreError(
+                f"{self.url}{self._place.server}: whatever is asked for is there, so this is no object store but a "
+                "server of something else. Check the endpoint"
+            )
 
     def get(self, key: str, start: int = 0, stop: int | None = None) -> bytes | memoryview:
         """Return an object's bytes, or those from ``start`` up to ``stop``."""
