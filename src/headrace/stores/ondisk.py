@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.core.errors import DamageError
+from headrace.stores.backends.disk import Files
 from headrace.stores.layout import Layout
 from headrace.stores.manifest import Part
 from headrace.stores.mapped import Table, open_columns
@@ -22,6 +23,11 @@ class OnDisk:
     """
 
     objects: Path
+
+    @property
+    def place(self) -> Files:
+        """The folder of the store."""
+        return Files(self.objects.parent)
 
     def check(self, parts: Iterable[Part]) -> None:
         """Make sure that all files are there and of the right size; their content is not read.

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from headrace.core.batch import Batch
+from headrace.core.errors import DamageError
 from headrace.core.schema import Schema, Structure
 from headrace.core.source import Indices
+from headrace.stores.deleted import why
 from headrace.stores.layout import check_pickles
 from headrace.stores.manifest import Manifest
 from headrace.stores.mapped import Table
@@ -90,8 +92,12 @@ class Stored:
 
         Raises:
             DamageError: Some are not; all of them are named.
+            NotFoundError: The version was deleted meanwhile.
         """
-        self.shelf.check(self.manifest.parts)
+        try:
+            self.shelf.check(self.manifest.parts)
+        except DamageError as damage:
+            raise why(self.shelf.place, self.manifest, damage) from None
 
     def blocks(self) -> tuple[Indices, Indices]:
         """Return the first record of each part, and how many bytes it has: what is fetched and held together."""
@@ -127,4 +133,7 @@ def _most_files() -> int:
 
 
 def _open(shelf: Shelf, manifest: Manifest, number: int) -> Table:
-    return shelf.open(manifest.parts[number], manifest.layout)
+    try:
+        return shelf.open(manifest.parts[number], manifest.layout)
+    except DamageError as damage:
+        raise why(shelf.place, manifest, damage) from None

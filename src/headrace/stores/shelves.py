@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from headrace.stores.backends.protocol import Backend
 from headrace.stores.layout import Layout
 from headrace.stores.manifest import Part
 from headrace.stores.mapped import Table
@@ -15,6 +16,11 @@ class Shelf(Protocol):
 
     It is pickled as where things lie: no map, no open file, no connection goes along.
     """
+
+    @property
+    def place(self) -> Backend:
+        """Where the store lies that the parts are of."""
+        ...
 
     def check(self, parts: Iterable[Part]) -> None:
         """Make sure, as far as that is cheap, that parts are there and of the right size.

@@ -71,8 +71,8 @@ class Patience:
                 if spent + pause > self.deadline:
                     raise UnreachableError(
                         f"{what}: no usable answer in {spent:.1f} s and {tries} {'try' if tries == 1 else 'tries'}; "
-                        f"the last: {str(passing).rstrip('.')}. Is the address right, and the server up? deadline= among the options, "
-                        f"or HEADRACE_DEADLINE, says how long to try (now {self.deadline:g} s)"
+                        f"the last: {str(passing).rstrip('.')}. Is the address right, and the server up? deadline= "
+                        f"among the options, or HEADRACE_DEADLINE, says how long to try (now {self.deadline:g} s)"
                     ) from None
                 time.sleep(pause)
 

@@ -54,6 +54,11 @@ class Fetched:
         return Fetched, (self.backend, self.folder, self.limit, self.verify)
 
     @property
+    def place(self) -> Backend:
+        """The remote place."""
+        return self.backend
+
+    @property
     def _running(self) -> tuple[Engine, Ahead]:
         """What works for this process: a child that was forked has neither the threads nor free locks."""
         if os.getpid() not in self._live:
