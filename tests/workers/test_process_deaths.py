@@ -27,6 +27,14 @@ ROOT = Path(__file__).parents[2]
 SOON = 2.0  # seconds in which a death is noticed
 
 
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test a folder of its own for temporary files: others, of tests beside, come and go."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+
+
 @contextmanager
 def nothing_left() -> Iterator[None]:
     """Check that what runs inside leaves no process, thread, descriptor, or file."""

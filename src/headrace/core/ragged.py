@@ -189,6 +189,8 @@ class Ragged:
     def concat(cls, parts: Sequence[Ragged]) -> Ragged:
         """Return the rows of several, one after the other; a copy. Their dtypes are promoted to a common one.
 
+        Parts without a value say nothing of what items are like, and fit to any others.
+
         Raises:
             ArgumentError: There is nothing to join.
             SchemaError: The shapes of their items differ.
@@ -196,6 +198,9 @@ class Ragged:
         if not parts:
             raise ArgumentError("nothing to concatenate")
         items = {part.item for part in parts}
+        if len(items) > 1:
+            items = {part.item for part in parts if part.values.size}
+            parts = [part if part.item in items else _without_values(part, parts, items) for part in parts]
         if len(items) > 1:
             raise SchemaError(f"ragged columns of items of shapes {sorted(items)} cannot be joined")
         offsets = np.zeros(sum(map(len, parts)) + 1, np.int64)
@@ -215,6 +220,12 @@ class Ragged:
     def __repr__(self) -> str:
         shape = ", ".join(["?", *map(str, self.item)])
         return f"Ragged({len(self)} rows of {self.dtype}[{shape}], {self._offsets[-1] - self._offsets[0]} values)"
+
+
+def _without_values(part: Ragged, parts: Sequence[Ragged], items: set[tuple[int, ...]]) -> Ragged:
+    """Return empty rows as rows of such items as others have."""
+    like = next((other for other in parts if other.item in items), parts[0])
+    return Ragged._of(np.empty((0, *like.item), like.dtype), np.zeros(len(part) + 1, np.int64))
 
 
 def _checked_offsets(offsets: NDArray[Any], values: NDArray[Any]) -> Indices:

@@ -19,7 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.core import columns
+from headrace.core.batch import Batch
 from headrace.core.errors import RecordError, SchemaError, StoreError, WorkerError
+from headrace.core.ragged import Ragged
 from headrace.core.records import Columns, Records, Rows, wrap
 from headrace.stores.building import safety
 from headrace.stores.building.build import Built, build
@@ -302,3 +304,15 @@ def test_no_records_have_columns_all_the_same(tmp_path: Path) -> None:
     built = build(stage_in(tmp_path), read, 0, None, Threads(2), about(0))
     assert list(built.layout.fields) == ["x"]
     assert [part.length for part in built.parts] == [0]
+
+
+def test_first_records_that_come_apart_decide_together_what_the_columns_are(tmp_path: Path) -> None:
+    """Lists that are all empty say nothing of what others hold, however few records come at once."""
+    rows = [{"lists": np.zeros((number % 3, 3) if number % 3 else (0,), np.float32)} for number in range(20)]
+
+    def read(start: int, stop: int) -> Records:
+        time.sleep(0.02 * (stop - start))
+        return wrap(Batch({"lists": Ragged.from_rows([row["lists"] for row in rows[start:stop]])}))
+
+    built = build(tmp_path, read, len(rows))
+    assert built.layout.fields["lists"].shape == (3,)
