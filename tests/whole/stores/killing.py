@@ -37,7 +37,16 @@ def cacheable(store: hr.Store, seed: int) -> None:
     check(load(), seed)
 
 
-KINDS = {"submit": submit, "replace": replace, "cacheable": cacheable}
+def cache(store: hr.Store, seed: int) -> None:
+    ds = hr.Dataset(content(seed)).map(same).cache(store, id="data", version=str(seed))
+    check(ds, seed)
+
+
+def same(record: dict[str, Any]) -> dict[str, Any]:
+    return record
+
+
+KINDS = {"cache": cache, "submit": submit, "replace": replace, "cacheable": cacheable}
 
 
 def look(where: Where, kind: str, seed: int, said: bool) -> bool:

@@ -14,7 +14,7 @@ from tests.servers.places import Place
 from tests.whole.stores.where import Where, program
 
 KILLS = int(os.environ.get("HEADRACE_KILLS", "20"))
-SHARES = {"submit": 0.5, "cacheable": 0.3, "replace": 0.2}
+SHARES = {"submit": 0.4, "cacheable": 0.2, "cache": 0.2, "replace": 0.2}  # of the kills
 
 
 @pytest.mark.timeout(60 + 5 * KILLS)
