@@ -23,7 +23,7 @@ from headrace.stores.home import Home
 from headrace.stores.layout import Layout
 from headrace.stores.leases.turns import Turn, build_once
 from headrace.stores.manifest import Manifest, Part
-from headrace.stores.parts import Writer
+from headrace.stores.parts import Finished, Writer
 from headrace.stores.reader import Stored
 from headrace.stores.versions.derive import Changes, derive
 from headrace.workers.inline import Inline
@@ -76,17 +76,17 @@ def write(home: Home, feed: Feed, draft: Draft, turn: Turn | None = None) -> Man
         raise ArgumentError("workers read records by their numbers, and these only flow: leave workers out")
     part_bytes = home.part_bytes if draft.part_bytes is None else draft.part_bytes
     about = _about(feed, draft, part_bytes)
-    with home.staging(about) as stage, _bar(draft, feed.rows) as shown:
+    with home.staging(about) as stage, home.sending(stage) as sending, _bar(draft, feed.rows) as shown:
         told = shown if turn is None else _saying(turn, feed.rows, shown)
         if feed.node is not None and not feed.at_hand:
             read, length = ByNumber(feed.node), feed.rows or 0
-            built = build(stage, read, length, part_bytes, draft.workers, about, told, draft.allow_pickle)
+            built = build(stage, read, length, part_bytes, draft.workers, about, told, draft.allow_pickle, sending)
         else:
-            built = _flowing(stage, feed, draft, part_bytes, told)
+            built = _flowing(stage, feed, draft, part_bytes, told, sending)
         if turn is not None:
             turn.check()
         manifest = _manifest(draft, built.structure, built.layout, built.parts)
-        return home.publish(stage, manifest, draft.replace)
+        return home.publish(stage, manifest, draft.replace, sending)
 
 
 def _about(feed: Feed, draft: Draft, part_bytes: int | None) -> About | None:
@@ -98,10 +98,16 @@ def _about(feed: Feed, draft: Draft, part_bytes: int | None) -> About | None:
 
 
 def _flowing(
-    stage: Path, feed: Feed, draft: Draft, part_bytes: int | None, told: Callable[[int], object] | None
+    stage: Path,
+    feed: Feed,
+    draft: Draft,
+    part_bytes: int | None,
+    told: Callable[[int], object] | None,
+    sending: Finished | None,
 ) -> Built:
-    """Write records as they come."""
-    with Writer(stage, feed.rows, part_bytes, told, allow_pickle=draft.allow_pickle) as writer:
+    """Write records as they come; what is sent elsewhere need not outlive this machine."""
+    durable = sending is None
+    with Writer(stage, feed.rows, part_bytes, told, draft.allow_pickle, sending, durable) as writer:
         for records in feed.read(writer):
             writer.append(records)
         parts = tuple(writer.finish())

@@ -16,9 +16,10 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from headrace.stores.leases.remote import RemoteTurns
 from headrace.stores.local import Folder
 from headrace.stores.manifest import Manifest, Part
 from headrace.stores.packing import SUFFIXES, Codec
+from headrace.stores.sending import Sending
 from headrace.stores.shelves import Shelf
 from headrace.stores.transfer.upload import upload
 from headrace.stores.versions.garbage import USED, Garbage, collect
@@ -40,6 +42,8 @@ from headrace.stores.versions.going import wait_for_collectors
 
 _PART_BYTES = 64 << 20
 _THREADS = 8  # that send: what one takes to answer, others use
+_PARTS = 4  # sent at once
+_JUST_NOW = 60.0  # seconds for which no collector takes a part for old
 
 
 @dataclass(frozen=True)
@@ -98,11 +102,15 @@ class Bucket:
                     "which some file systems take for one: choose another, so that the store can be copied anywhere"
                 )
 
-    def publish(self, stage: Path, draft: Manifest, taking: bool = False) -> Manifest:
+    def sending(self, stage: Path) -> Sending:
+        """Give what sends parts while the next ones are made."""
+        return Sending(self.backend, self.compression, stage)
+
+    def publish(self, stage: Path, draft: Manifest, taking: bool = False, sending: Sending | None = None) -> Manifest:
         """Send the parts that were made, and make the version appear."""
         self.check(draft.id, draft.version, taking)
         with self.relying_on(draft.parts):
-            parts = self._send(stage, draft.parts)
+            parts = self._send(stage, draft.parts, sending)
             manifest = replace(draft, parts=parts, sequence=self._claim(draft), parents=self._parents(draft))
             if taking:
                 self._take_over(manifest)
@@ -122,18 +130,21 @@ class Bucket:
             with suppress(StoreError):  # who collects garbage takes it away, too
                 self.backend.delete(note)
 
-    def _send(self, stage: Path, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    def _send(self, stage: Path, parts: tuple[Part, ...], sending: Sending | None = None) -> tuple[Part, ...]:
         """Send the parts that lie in the stage; others are there already, as shared ones of a derived version are."""
-        sent: dict[str, Part] = {}
+        made = [part for part in {part.digest: part for part in parts}.values() if (stage / part.digest).is_dir()]
         with speaking(self.desk), ThreadPoolExecutor(_THREADS, "headrace-upload") as pool:
-            for part in parts:
-                folder = stage / part.digest
-                if part.digest not in sent and folder.is_dir():
-                    self._renew(part)
-                    sent[part.digest] = upload(
-                        self.backend, folder, part, self.compression, pool, reuse=True, scratch=stage
-                    )
-        return tuple(sent.get(part.digest, part) for part in parts)
+            with ThreadPoolExecutor(_PARTS, "headrace-send") as several:
+                sent = list(several.map(partial(self._send_one, stage, sending, pool), made))
+        there = {part.digest: part for part in sent}
+        return tuple(there.get(part.digest, part) for part in parts)
+
+    def _send_one(self, stage: Path, sending: Sending | None, pool: Executor, part: Part) -> Part:
+        sent = None if sending is None else sending.sent(part.digest, _JUST_NOW)
+        if sent is not None:
+            return sent  # whether it is there still is looked for in the end
+        self._renew(part)
+        return upload(self.backend, stage / part.digest, part, self.compression, pool, reuse=True, scratch=stage)
 
     def _renew(self, part: Part) -> None:
         """Make a part young that lies there already, perhaps as garbage: it is about to be needed again."""

@@ -10,6 +10,7 @@ from headrace.stores.building.stages import About
 from headrace.stores.catalog import Catalog
 from headrace.stores.leases.turns import Turns
 from headrace.stores.manifest import Manifest
+from headrace.stores.sending import Sending
 from headrace.stores.shelves import Shelf
 from headrace.stores.versions.garbage import Garbage
 
@@ -55,6 +56,10 @@ class Home(Protocol):
         """
         ...
 
+    def sending(self, stage: Path) -> AbstractContextManager[Sending | None]:
+        """Give what parts that are finished are told, to be sent beside the writing; None where they stay here."""
+        ...
+
     def check(self, id: str, version: str, taking: bool) -> None:
         """Make sure that a name may be given, before much is written for it.
 
@@ -64,13 +69,14 @@ class Home(Protocol):
         """
         ...
 
-    def publish(self, stage: Path, draft: Manifest, taking: bool = False) -> Manifest:
+    def publish(self, stage: Path, draft: Manifest, taking: bool = False, sending: Sending | None = None) -> Manifest:
         """Make a version appear, in one step.
 
         Args:
             stage: The folder whose sub-folders are those of its parts that were made now, by digest.
             draft: The manifest, to be completed by its sequence and parents.
             taking: Whether the name may be taken from a version that has it.
+            sending: What has sent some of the parts already.
 
         Returns:
             The manifest as published.

@@ -23,7 +23,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -132,13 +132,18 @@ class Folder:
                     os.rename(stage / f"{digest}.gone", stage / digest)
             (stage / _TOUCHED).unlink(missing_ok=True)
 
-    def publish(self, stage: Path, draft: Manifest, taking: bool = False) -> Manifest:
+    def sending(self, stage: Path) -> AbstractContextManager[None]:
+        """Give nothing: parts stay where they are made."""
+        return nullcontext()
+
+    def publish(self, stage: Path, draft: Manifest, taking: bool = False, sending: object = None) -> Manifest:
         """Make a version appear, in one step.
 
         Args:
             stage: The folder whose sub-folders are the parts, by digest, safe on disk already.
             draft: The manifest, to be completed by its sequence and parents.
             taking: Whether the name may be taken from a version that has it.
+            sending: Has nothing to do here.
 
         Returns:
             The manifest as published.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 from collections.abc import Sequence
@@ -94,16 +95,24 @@ class NpyWriter:
         item: The shape of a row.
         beside: Where sums are taken, and what is written is brought to disk, beside the writing.
         grown: How far the file has grown already; see ``resume``.
+        durable: Whether it is brought to disk beside the writing.
     """
 
     def __init__(
-        self, path: Path, dtype: np.dtype[Any], item: tuple[int, ...], beside: Executor, grown: Grown | None = None
+        self,
+        path: Path,
+        dtype: np.dtype[Any],
+        item: tuple[int, ...],
+        beside: Executor,
+        grown: Grown | None = None,
+        durable: bool = True,
     ) -> None:
         self.path = path
         self.dtype = dtype
         self.item = item
         self.rows = 0
         self._beside = beside
+        self._sync_every = _SYNC_EVERY if durable else math.inf
         self._unsynced = 0  # bytes written since the last sync began
         self._syncing: Future[None] | None = None
         if grown is not None:
@@ -154,7 +163,7 @@ class NpyWriter:
         finally:
             wait(summed)
         # Left alone, the system begins to write when a lot has piled up, and the last sync waits for all of it.
-        if self._unsynced >= _SYNC_EVERY and (self._syncing is None or self._syncing.done()):
+        if self._unsynced >= self._sync_every and (self._syncing is None or self._syncing.done()):
             self._unsynced = 0
             self._finish_sync()
             self._syncing = self._beside.submit(os.fsync, self._file.fileno())

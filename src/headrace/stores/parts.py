@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import os
 import shutil
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -30,6 +31,7 @@ from headrace.stores.writers import BatchWriter, PicklingError, Place
 CHUNK_BYTES = 32 << 20
 """How much is written at once: large enough for several threads to sum it up, small beside what is in memory."""
 
+_ENDING = 4  # parts that are finished beside the writing of the next ones, at most
 _SAMPLED = 1024  # rows that are looked at for their size
 
 
@@ -78,18 +80,31 @@ class PartWriter:
         files = list(self.columns.files())
         for file in files:
             file.seal()
-        syncing = [self.place.beside.submit(file.sync) for file in files]
+        syncing = [self.place.beside.submit(file.sync) for file in files if self.place.durable]
         summing = [self.place.beside.submit(file.sum) for file in files]
         for sync in syncing:
             sync.result()
         sums = {file.path.name: sum.result() for file, sum in zip(files, summing, strict=True)}
-        sync_folder(self.place.folder)
+        if self.place.durable:
+            sync_folder(self.place.folder)
         return Part(self.length, sums)
 
     def close(self) -> None:
         """Let go of all files."""
         for file in self.columns.files():
             file.close()
+
+
+class Finished(Protocol):
+    """Who wants to know of parts that are finished."""
+
+    def part(self, folder: Path, part: Part, /) -> None:
+        """Take note of a part that lies in a folder, and stays as it is there until ``settle`` is called."""
+        ...
+
+    def settle(self) -> None:
+        """Return when no folder is read from any more."""
+        ...
 
 
 class Writer:
@@ -101,6 +116,8 @@ class Writer:
         part_bytes: About how large a part becomes; None for one part, which is gathered from fastest.
         told: Called with the number of records that have been written since the last call.
         allow_pickle: Whether objects that are nothing else are pickled.
+        finished: Told of each part when the next one begins.
+        durable: Whether parts are brought to disk, and not only to the system.
     """
 
     def __init__(
@@ -110,17 +127,23 @@ class Writer:
         part_bytes: int | None = None,
         told: Callable[[int], object] | None = None,
         allow_pickle: bool = False,
+        finished: Finished | None = None,
+        durable: bool = True,
     ) -> None:
         self.stage = stage
         self.rows = rows
         self.part_bytes = part_bytes or math.inf
         self.told = told
         self.allow_pickle = allow_pickle
+        self.finished = finished
+        self.durable = durable
         self.length = 0
         self.structure: Structure = "mapping"
         self.layout = Layout("batch")
         self.parts: list[PartWriter] = []
         self.pool = ThreadPoolExecutor(4, thread_name_prefix="headrace-store")
+        self._beside = ThreadPoolExecutor(2, thread_name_prefix="headrace-part")
+        self._ending: deque[Future[None]] = deque()  # parts that are finished beside the writing of the next
         self._bound = False
         self._empty: Columns | None = None  # tells the columns, if no records come
 
@@ -130,6 +153,7 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._beside.shutdown()
         for part in self.parts:
             part.close()
         self.pool.shutdown()
@@ -174,6 +198,7 @@ class Writer:
         if joined is None or (self._bound and joined != self.layout) or made.structure != self.structure:
             raise self._pointed(records, self._misfit(made))
         if joined != self.layout:
+            self._settle()
             for part in self.parts:
                 part.fit(joined)
         self.layout = joined
@@ -258,10 +283,26 @@ class Writer:
         return max(int(np.searchsorted(ends[start:], room, side="right")), 0 if part.length else 1)
 
     def _begin(self, sample: Batch) -> None:
-        if self.parts:
-            self.parts[-1].finish()
-        place = Place(self.stage / f"part{len(self.parts)}", "", self.pool)
+        if self.parts and self.durable:
+            self._end(self.parts[-1])
+        elif self.parts:
+            self._ending.append(self._beside.submit(self._end, self.parts[-1]))
+            if len(self._ending) > _ENDING:
+                self._ending.popleft().result()
+        place = Place(self.stage / f"part{len(self.parts)}", "", self.pool, durable=self.durable)
         self.parts.append(PartWriter(place, self.layout, sample))
+
+    def _end(self, part: PartWriter) -> None:
+        made = part.finish()
+        if self.finished is not None:
+            self.finished.part(part.place.folder, made)
+
+    def _settle(self) -> None:
+        """Wait until nobody else is busy with what was written."""
+        while self._ending:
+            self._ending.popleft().result()
+        if self.finished is not None:
+            self.finished.settle()
 
     @property
     def size(self) -> int:
@@ -280,6 +321,7 @@ class Writer:
         if self._empty is not None and not self.parts:
             self._append(self._empty)
         with speaking(self.stage.parent.parent):
+            self._settle()
             made = [part.finish() for part in self.parts]
             for writer, part in zip(self.parts, made, strict=True):
                 if (self.stage / part.digest).exists():  # of the same content as another

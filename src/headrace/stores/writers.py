@@ -31,19 +31,21 @@ class Place:
         stem: What the names of the column's files begin with.
         beside: Where hashes are taken, and files brought to disk, beside the writing.
         known: Files of the folder that are there already, to go on with; None where the folder is yet to be made.
+        durable: Whether files are brought to disk, and not only to the system.
     """
 
     folder: Path
     stem: str
     beside: Executor
     known: Mapping[str, NpyWriter] | None = None
+    durable: bool = True
 
     def open(self, role: str, dtype: np.dtype[Any], item: tuple[int, ...] = ()) -> NpyWriter:
         """Begin a file of the column, or go on with it."""
         name = file(self.stem, role)
         if self.known is not None and name in self.known:
             return self.known[name]
-        return NpyWriter(self.folder / name, dtype, item, self.beside)
+        return NpyWriter(self.folder / name, dtype, item, self.beside, durable=self.durable)
 
 
 class ColumnWriter(Protocol):

@@ -16,7 +16,7 @@ from headrace.stores.building.safety import Safety
 from headrace.stores.building.stages import About
 from headrace.stores.layout import Layout
 from headrace.stores.manifest import Part
-from headrace.stores.parts import Writer
+from headrace.stores.parts import Finished, Writer
 from headrace.workers.inline import Inline
 from headrace.workers.work import Workers
 
@@ -50,6 +50,7 @@ def build(
     about: About | None = None,
     told: Callable[[int], object] | None = None,
     allow_pickle: bool = False,
+    finished: Finished | None = None,
 ) -> Built:
     """Write records into parts, reading none of those that are in the stage already.
 
@@ -66,6 +67,7 @@ def build(
         about: What is written; None where another writer could not know whether it writes the same.
         told: Called with the number of records that have been written since the last call.
         allow_pickle: Whether objects that are nothing else are pickled.
+        finished: Told of each part when the next one begins.
 
     Raises:
         SchemaError: A record does not fit those before it; it is named. What was written is of no use to anybody.
@@ -74,7 +76,8 @@ def build(
         Exception: What ``read`` raised. What was written before is kept for the next one.
     """
     journal = None if about is None else Journal(stage, about.to_json())
-    with Writer(stage, length, part_bytes, told, allow_pickle) as writer:
+    durable = journal is not None or finished is None  # what is sent elsewhere need not outlive this machine
+    with Writer(stage, length, part_bytes, told, allow_pickle, finished, durable) as writer:
         safety = Safety(writer, journal)
         kept = safety.restore(told)
         reading = _whole_first(blocks(read, kept, length, workers or Inline()), length)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TypeAlias
 
 from headrace.core.errors import DamageError
 from headrace.stores.backends.protocol import Backend, Content
@@ -18,6 +19,8 @@ from headrace.stores.files import File
 from headrace.stores.manifest import Packed, Part
 from headrace.stores.packing import Codec, checked, pack
 from headrace.stores.sums import PIECE, FileSum, count, join
+
+_Ready: TypeAlias = tuple[str, File, Content]
 
 _WORTH = 0.95  # of its size a file must not exceed packed, or it is kept as it is
 _AHEAD = 8  # pieces that are read and packed at once
@@ -33,11 +36,13 @@ def upload(
     reuse: bool = False,
     scratch: Path | None = None,
     told: Callable[[int], object] | None = None,
+    known: bool = False,
 ) -> Part:
     """Bring the files of a part to ``objects/<digest>/<file>``, several at once.
 
-    Each file is checked before it is sent, so that what is damaged here is never published under a good name. A packed
-    file lies under ``<file>.zst``, each 8 MiB of it a frame of its own; one that hardly shrinks stays as it is.
+    Each file is checked before it is sent, unless it was written just now, so that what is damaged here is never
+    published under a good name. A packed file lies under ``<file>.zst``, each 8 MiB of it a frame of its own; one that
+    hardly shrinks stays as it is.
 
     Args:
         backend: The place.
@@ -48,6 +53,7 @@ def upload(
         reuse: Trust the objects that are there already, if their sizes are right, and send the others only.
         scratch: A folder for packed files until they are sent; None for the system's.
         told: Called with the size of each file that is there, unpacked; from several threads.
+        known: Take the sums for right: this process has written the files and taken them meanwhile.
 
     Returns:
         The part, which says how its files are packed.
@@ -59,16 +65,22 @@ def upload(
         OSError: A file here cannot be read, or there is no room to pack it.
     """
     codec = checked(compression)
-    known: dict[str, File] = {}
+    kept: dict[str, File] = {}
     if reuse:
         there = pool.map(partial(_found, backend, part), part.files)
-        known = {name: file for name, file in zip(part.files, there, strict=True) if file is not None}
-        _tell(told, sum(file.sum.bytes for file in known.values()))
+        kept = {name: file for name, file in zip(part.files, there, strict=True) if file is not None}
+        _tell(told, sum(file.sum.bytes for file in kept.values()))
     sending: list[Future[None]] = []
     with tempfile.TemporaryDirectory(prefix="headrace-", dir=scratch) as beside:
         try:
-            for name, file, content in _prepared(folder, part, known.keys(), codec, Path(beside), pool):
-                known[name] = file
+            if known and codec is None:
+                ready: Iterator[_Ready] = (
+                    (name, File.of(part, name), folder / name) for name in part.files if name not in kept
+                )
+            else:
+                ready = _prepared(folder, part, kept.keys(), codec, Path(beside), pool)
+            for name, file, content in ready:
+                kept[name] = file
                 if reuse and _is_there(backend, file):
                     _tell(told, file.sum.bytes)
                 else:
@@ -79,7 +91,7 @@ def upload(
             for sent in sending:
                 sent.cancel()
             wait(sending)
-    packed = {name: known[name].packed for name in part.files}
+    packed = {name: kept[name].packed for name in part.files}
     return replace(part, packed={name: one for name, one in packed.items() if one is not None})
 
 
@@ -111,7 +123,7 @@ def _is_there(backend: Backend, file: File) -> bool:
 
 def _prepared(
     folder: Path, part: Part, known: Collection[str], codec: Codec | None, beside: Path, pool: Executor
-) -> Iterator[tuple[str, File, Content]]:
+) -> Iterator[_Ready]:
     """Check files, pack them where that is asked for, and yield each as soon as it can be sent."""
     files = {name: sum for name, sum in part.files.items() if name not in known}
     pieces = _read(folder, files, codec, pool)
