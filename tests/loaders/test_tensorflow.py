@@ -41,6 +41,18 @@ KEPT: dict[str, tuple[Callable[[Any], Any], str]] = {
         lambda tf: numbered(tf, lambda i: (tf.cast(tf.fill((8, 8, 3), i), tf.uint8), i)),
         "(uint8[8, 8, 3], int64)",
     ),
+    "large images": (
+        lambda tf: numbered(tf, lambda i: {"x": tf.cast(tf.fill((200, 200, 3), i), tf.uint8), "y": i}),
+        "{x: uint8[200, 200, 3], y: int64}",
+    ),
+    "large batches": (
+        lambda tf: numbered(tf, lambda i: (tf.fill((64, 64), i), i), 21).batch(7),
+        "(int64[7, 64, 64], int64[7])",
+    ),
+    "large batches, the last one short": (
+        lambda tf: numbered(tf, lambda i: (tf.fill((64, 64), i), i), 23).batch(7),
+        "(int64[?, 64, 64], int64[?])",
+    ),
     "a single value": (lambda tf: slices(tf, np.arange(7, dtype=np.int16)), "int16"),
     "dtypes": (
         lambda tf: slices(
@@ -110,6 +122,13 @@ def test_many_elements_are_taken_at_once(tf: Any) -> None:
     assert found.rows == 5000
     assert [len(block) for block in found.items()] == [1364, 1364, 1364, 908]
     assert records_of(numbered(tf, lambda i: i).filter(lambda i: i > 2)).rows is None
+
+
+def test_large_elements_are_views_of_what_the_pipeline_made(tf: Any) -> None:
+    given = numbered(tf, lambda i: tf.fill((64, 64), i), 12).batch(4)
+    blocks = list(records_of(given).items())
+    assert [len(block) for block in blocks] == [1, 1, 1]
+    assert all(not block.batch["value"].flags.owndata for block in blocks)
 
 
 def test_no_elements_keep_their_columns(tf: Any, tmp_path: Path) -> None:

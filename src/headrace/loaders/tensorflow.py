@@ -23,6 +23,8 @@ from headrace.loaders.found import Found
 _BLOCK_BYTES = 16 << 20
 _MOST_RECORDS = 1 << 13
 _FEW_RECORDS = 128  # where nothing is known of their size
+_FEW_IN_A_BATCH = 8
+_LARGE = 1 << 16  # bytes of an element, from which on one by itself costs less than a copy
 _INFINITE, _UNKNOWN = -1, -2  # what TensorFlow calls these cardinalities
 
 _MENDS = {
@@ -67,6 +69,9 @@ def _blocks(data: Any, spec: Any) -> Iterator[Columns]:
     if any(leaf.shape.rank is None for leaf in leaves):
         yield from _one_by_one(data, spec)
         return
+    if all(map(_is_plain, leaves)) and sum(map(_least_bytes, leaves)) >= _LARGE:
+        yield from _as_they_are(data, spec, leaves)
+        return
     together = data.batch if all(map(_is_static, leaves)) else data.ragged_batch
     count = 0
     for element in together(_records_in_a_block(leaves)).prefetch(1):
@@ -75,6 +80,27 @@ def _blocks(data: Any, spec: Any) -> Iterator[Columns]:
         count += 1
     if not count:  # then the specification tells the columns
         yield _columns(spec, list(map(_nothing, leaves)))
+
+
+def _as_they_are(data: Any, spec: Any, leaves: Sequence[Any]) -> Iterator[Columns]:
+    """Give large elements, each by itself: to put them together TensorFlow would copy them."""
+    count = 0
+    for element in data:
+        yield _columns(spec, [_array(value)[None] for value in _leaves(element)])
+        count += 1
+    if not count:
+        yield _columns(spec, list(map(_nothing, leaves)))
+
+
+def _is_plain(leaf: Any) -> bool:
+    """Tell whether values differ in their first axis at most, and are no text."""
+    return not _is_ragged(leaf) and leaf.dtype != _tf().string and None not in leaf.shape.as_list()[1:]
+
+
+def _least_bytes(leaf: Any) -> int:
+    """Return how many bytes a value has; an axis of unknown length is taken for a batch's, of few records."""
+    known = [_FEW_IN_A_BATCH if size is None else size for size in leaf.shape.as_list()]
+    return int(leaf.dtype.size) * math.prod(known)
 
 
 def _one_by_one(data: Any, spec: Any) -> Iterator[Columns]:
