@@ -5,8 +5,10 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 
 from headrace.core.errors import DamageError, HeadraceError, NotFoundError, UnreachableError
+from headrace.stores.backends.redis import Redis
 from tests.servers.places import Place
 from tests.servers.running import free_port, program
 from tests.whole.stores.where import Where, check, content
@@ -136,3 +139,23 @@ def test_redis_is_killed_and_started_again_while_a_version_is_written_and_read(t
         store = where.open()
         assert store.versions("data") == [str(seed) for seed in range(1, 12)]
         store.verify()
+
+
+@pytest.mark.servers
+def test_many_threads_begin_at_once(redis: Place) -> None:
+    """Of the clients that they open none goes, with its connections, while another thread uses it."""
+    url = redis.fresh()
+    for _ in range(20):
+        backend = Redis(url, redis.options)
+        start = threading.Barrier(8)
+
+        def ask(backend: Redis = backend, start: threading.Barrier = start) -> None:
+            start.wait(30)
+            for _ in range(5):
+                assert backend.look("a") is None
+                with pytest.raises(NotFoundError):
+                    backend.get("a")
+
+        with ThreadPoolExecutor(8) as pool:
+            for done in [pool.submit(ask) for _ in range(8)]:
+                done.result()

@@ -66,7 +66,7 @@ class Redis:
         self._ttl = 0 if ttl is None else max(1, round(ttl * 1000))
         self._space = f"{self._server.prefix}/" if self._server.prefix else ""
         self._parts = f"\0part/{self._space}"
-        self._opened: tuple[int, Client] | None = None
+        self._opened: dict[int, Client] = {}
 
     def __repr__(self) -> str:
         return f"Redis({self.url!r})"
@@ -225,10 +225,11 @@ class Redis:
         return (patience or self._patience).ask(what, once)
 
     def _client(self) -> Client:
-        opened, process = self._opened, os.getpid()  # without a lock, which a fork might leave taken
-        if opened is None or opened[0] != process:
-            opened = self._opened = (process, self._server.client(self._patience))
-        return opened[1]
+        """Return this process's client: one for all threads, since one that is dropped closes what it has open."""
+        process = os.getpid()
+        if process not in self._opened:  # without a lock, which a fork might leave taken
+            self._opened.setdefault(process, self._server.client(self._patience))
+        return self._opened[process]
 
     def _name(self, key: str) -> str:
         return self._space + checked_key(key)
