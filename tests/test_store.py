@@ -225,7 +225,7 @@ def test_who_has_fetched_reads_on_when_the_name_moves(store: hr.Store) -> None:
     assert list(store.fetch("data", "1")) == [4]
     store.delete("data", "1")
     assert list(opened) == [1, 2, 3]
-    with pytest.raises(hr.DamageError, match="is missing"):
+    with pytest.raises(hr.NotFoundError, match=r"version '1' of 'data' was deleted from .* after it was fetched"):
         list(pickle.loads(pickle.dumps(before)))
 
 

@@ -129,7 +129,9 @@ def at_random_moments(root: Path, times: int, part_bytes: int | None) -> tuple[i
         versions += check(root, version)
     submit(root, str(versions), 0, part_bytes)
     assert check(root, str(versions))
-    assert not os.listdir(root / "tmp")
+    # Who is killed right after publishing leaves a journal, for a week, and no records.
+    left = [str(path) for path in (root / "tmp").rglob("*.npy")]
+    assert not left, left
     return reads(root), LENGTH * (versions + 1)
 
 
