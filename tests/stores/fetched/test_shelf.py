@@ -262,7 +262,7 @@ def test_what_is_open_is_not_brought_and_costs_no_thread(far: tuple[Files, Manif
     shelf = Fetched(backend, folder, None)
     tables = [shelf.open(part, manifest.layout) for part in manifest.parts]
     shelf.expect(manifest.parts)
-    assert not any("headrace" in thread.name for thread in threading.enumerate())
+    assert not any("headrace-ahead" in thread.name for thread in threading.enumerate())
     assert len(tables) == PARTS
 
 

@@ -14,8 +14,8 @@ from headrace.stores.fetched.crew import Stopped
 from headrace.stores.fetched.room import Need
 from headrace.stores.manifest import Part
 
-_PARTS = (2, 8)  # at once: of large ones two, so that one's end overlaps the next one's beginning; of small ones more,
-_BYTES = 64 << 20  # until so many bytes are on their way, which is a piece for each connection
+_PARTS = (2, 12)  # at once: of large ones two, so that one's end overlaps the next one's beginning; of small ones more,
+_BYTES = 96 << 20  # until so many bytes are on their way, which is a piece for each thread
 _PAUSES = (0.01, 0.25)  # seconds between two looks for room: at first, and at most
 _PATIENCE = 60.0  # seconds without room after which the threads end; the next part that is opened starts them again
 

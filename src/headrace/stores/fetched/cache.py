@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -136,9 +136,9 @@ class Cache:
             return sorted((entry.name, entry.stat().st_mtime_ns, entry.stat().st_size) for entry in entries)
         return None
 
-    def verify(self) -> list[str]:
-        """Read all parts, and take away those that are not what their names say; return these."""
-        found = self.digests()
+    def verify(self, wanted: Container[str] | None = None) -> list[str]:
+        """Read parts, all or some, and take away those that are not what their names say; return these."""
+        found = [digest for digest in self.digests() if wanted is None or digest in wanted]
         with ThreadPoolExecutor(os.cpu_count(), "headrace-verify") as pool:
             fits = list(pool.map(self._fits, found))
         damaged = [digest for digest, good in zip(found, fits, strict=True) if not good]

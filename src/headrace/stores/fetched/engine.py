@@ -26,7 +26,9 @@ _PATIENCE = 30.0  # seconds in which another process's fetching of a part does n
 _BRIEFLY = 2.0  # seconds to wait for others to finish with room that they have reserved
 _ASKING = 0.3  # seconds to wait for others to close what they are done with
 _TIMES, _FEW = 4, 8  # how often all parts come again, and of how many at least, until that is told
-_THREADS = 8  # connections at once, for what is waited for and again for what is fetched ahead
+_THREADS = (
+    12  # for what is waited for, and again for what is fetched ahead: some 8 hear the network, others check and write
+)
 
 
 @dataclass(frozen=True)

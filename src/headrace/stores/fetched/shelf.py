@@ -91,6 +91,11 @@ class Fetched:
         if problems:
             raise DamageError("; ".join(problems))
 
+    def clean(self, parts: Iterable[Part]) -> None:
+        """Take away what lies in the folder and is not what was written; it is fetched again when it is needed."""
+        if self.folder is not None:
+            Cache(self.folder, self.limit).verify({part.digest for part in parts})
+
     def _misfit(self, file: File) -> str:
         there = self.backend.look(file.key)
         if there is None:
