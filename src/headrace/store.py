@@ -320,6 +320,8 @@ class Store:
     def verify(self, id: str | None = None, version: str | None = None, progress: bool | None = None) -> int:
         """Read every file and compare it with the checksum that was taken when it was written.
 
+        Copies in the cache folder are compared, too; one that is damaged goes, and is fetched again when it is needed.
+
         Args:
             id: A dataset; None for all.
             version: One version of it; None for all.
@@ -335,7 +337,7 @@ class Store:
         if id is None and version is not None:
             raise ArgumentError(f"version {version!r} of which dataset? Give its id, too")
         wanted = None if version is None else checked(version, "version")
-        return verify(self._catalog, None if id is None else checked(id, "id"), wanted, progress)
+        return verify(self._catalog, None if id is None else checked(id, "id"), wanted, progress, self._home.shelf)
 
     def delete(self, id: str, version: str) -> None:
         """Take a version away, with those that it replaced, and the files that no other version shares.

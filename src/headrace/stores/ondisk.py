@@ -53,6 +53,9 @@ class OnDisk:
                 if found != sum.bytes:
                     yield f"{folder / name} has {found} bytes, expected {sum.bytes}"
 
+    def clean(self, parts: Iterable[Part]) -> None:
+        """Do nothing: there are no copies."""
+
     def open(self, part: Part, layout: Layout) -> Table:
         """Map a part's columns."""
         self.check([part])

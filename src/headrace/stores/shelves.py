@@ -30,6 +30,10 @@ class Shelf(Protocol):
         """
         ...
 
+    def clean(self, parts: Iterable[Part]) -> None:
+        """Take away copies of parts that are not what was written; nothing of the store itself."""
+        ...
+
     def open(self, part: Part, layout: Layout) -> Table:
         """Return a part's columns; whether objects may be unpickled was asked before.
 

@@ -13,13 +13,16 @@ from headrace.stores.bars import bar
 from headrace.stores.catalog import Catalog
 from headrace.stores.files import File
 from headrace.stores.manifest import Manifest, Part
+from headrace.stores.shelves import Shelf
 from headrace.stores.sums import count, join
 
 _MOST_THREADS = 8
 _MOST_AHEAD = 64  # files of which pieces are asked for, so that the list of them stays short
 
 
-def verify(catalog: Catalog, id: str | None, version: str | None, progress: bool | None = False) -> int:
+def verify(
+    catalog: Catalog, id: str | None, version: str | None, progress: bool | None = False, shelf: Shelf | None = None
+) -> int:
     """Check the files of a store against what its manifests say.
 
     Args:
@@ -27,6 +30,7 @@ def verify(catalog: Catalog, id: str | None, version: str | None, progress: bool
         id: A dataset; None for all.
         version: One of its versions; None for all, those too whose names others took.
         progress: Whether to show a bar; None for where somebody would see it.
+        shelf: Where parts are at hand: copies that are damaged are taken away, and fetched again when they are needed.
 
     Returns:
         How many parts were checked; one that several versions share counts once.
@@ -36,6 +40,8 @@ def verify(catalog: Catalog, id: str | None, version: str | None, progress: bool
         NotFoundError: There is no such dataset or version.
     """
     parts, problems = _gather(_manifests(catalog, id, version))
+    if shelf is not None:
+        shelf.clean(parts)
     files = [File.of(part, name) for part in parts for name in part.files]
     size = sum(file.sum.bytes for file in files)
     with (

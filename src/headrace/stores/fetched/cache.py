@@ -151,7 +151,7 @@ class Cache:
         folder = self.room.parts / digest
         try:
             sums = {name: _sum_of(folder / name) for name, _ in self.room.files(digest)}
-        except FileNotFoundError:  # somebody has taken it away meanwhile
+        except OSError:  # somebody has taken it away meanwhile, or it is another user's
             return True
         return Part(0, sums).digest == digest
 
@@ -168,7 +168,7 @@ class Cache:
         """Return which parts are there."""
         try:
             return self.room.digests()
-        except FileNotFoundError:
+        except OSError:  # there is none, or it is another user's
             return []
 
 
