@@ -34,6 +34,7 @@ if user:  # who may not read where Python lies: what is needed is loaded before
             where.cached(warm).open().fetch("data", "1").collect()
     os.setgroups([]), os.setgid(user), os.setuid(user)
 warnings.simplefilter("always")
+workers = 0
 """
 NOBODY = 65534
 
@@ -72,7 +73,7 @@ def run(program: str, where: Where, user: int = 0, **env: str) -> tuple[Sequence
 READ = """
 ds = where.open().fetch("data", "1")
 check(ds, 1)
-stream = ds.shuffle(0).batch(50).stream(workers=0 if user else 2)
+stream = ds.shuffle(0).batch(50).stream(workers=workers)
 assert sorted(x for batch in stream for x in batch["x"][:, 0]) == [*range(1000, 1400)]
 """
 
@@ -95,7 +96,7 @@ def there(s3: Place, folder: Path) -> Where:
 
 def test_a_full_disk_under_the_cache_stops_no_reader_and_is_told(there: Where, folder: Path) -> None:
     with small(folder / "cache", "24k"):
-        _, warned = run(READ, there)
+        _, warned = run("workers = 2" + READ, there)
         assert f"the cache {there.cache} cannot take a part, which is held in memory instead" in warned
         said, _ = run(WRITE, there)
         assert len(said) == 1 and f"cannot write {there.cache}/desk: No space left on device" in said[0]
