@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 
 from tests.servers.faults import FaultProxy
 from tests.servers.places import Place
-from tests.whole.stores.where import Where, program
+from tests.whole.stores.where import Where, check, content, program
 
 FAR = [pytest.param(name, marks=pytest.mark.servers) for name in ("s3", "redis")]
 
@@ -62,3 +64,21 @@ def test_64_processes_open_one_version_that_is_fetched_once(s3: Place, s3_faults
     asked = Counter(path for method, path in s3_faults.log if method == "GET" and "/objects/" in path)
     verified = 1  # reads each file once more
     assert asked and set(asked.values()) == {1 + verified}
+
+
+@pytest.mark.parametrize("about", ["its parts", "others", "nothing that can be read"])
+def test_who_collects_and_is_killed_holds_up_writers_for_a_moment_at_most(tmp_path: Path, about: str) -> None:
+    where = Where(f"memory://{tmp_path.name}", None, None, str(tmp_path / "cache"))
+    store = where.open()
+    store.submit(content(1), "data", "1")
+    (part,) = store.manifest("data", "1").parts
+    store.delete("data", "1")
+    said = {"patience": 0.3, "parts": [part.digest if about == "its parts" else "0" * 64]}
+    backend = store._catalog.backend
+    backend.put("tmp/dead.going", b"{" if about.startswith("nothing") else json.dumps(said).encode())
+    began = time.monotonic()
+    check(store.submit(content(1), "data", "2"), 1)
+    waited = time.monotonic() - began
+    assert (waited > 0.3) == (about == "its parts") and waited < 10
+    assert (backend.look("tmp/dead.going") is None) == (about == "its parts")
+    assert store.gc(dry_run=False, grace=0).parts == 0
