@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import wait
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -73,6 +74,7 @@ def test_all_parts_but_the_last_are_sent_before_the_end_and_none_twice(
     with writing(home) as (writer, sending, stage):
         for start in range(0, 5000, 1000):
             writer.append(numbers(start))
+        wait(writer._ending)  # parts are ended beside the writing
         sending.settle()
         backend = home.backend
         assert isinstance(backend, Noting)
