@@ -423,6 +423,9 @@ def test_a_store_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         hr.Store(tmp_path / "file" / "below").submit([1], "data", "1")
     with pytest.raises(hr.ArgumentError, match=r"no addresses s4://.* Did you mean s3://"):
         hr.Store("s4://bucket/prefix")
+    with pytest.raises(hr.ArgumentError, match=r"no address: write a folder, or what it is of, such as s3://x"):
+        hr.Store("://x")
+    assert hr.Store("FILE:///a%20b").path == Path("/a b")
     for nothing in ("", None, 3, b"x"):
         with pytest.raises(hr.ArgumentError):
             hr.Store(nothing)  # type: ignore[arg-type]

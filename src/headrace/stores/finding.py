@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from headrace.core.errors import ArgumentError, KindError, StoreError
 from headrace.stores.local import Folder
@@ -36,11 +37,14 @@ def find_home(
     text = os.fspath(path)
     if not isinstance(text, str) or not text:
         raise ArgumentError(f"a store needs the name of a folder or a URL, got {text!r}")
-    if "://" not in text or text.startswith("file://"):
+    scheme = text.partition("://")[0].lower() if "://" in text else "file"
+    if not scheme:
+        raise ArgumentError(f"{text!r} is no address: write a folder, or what it is of, such as s3{text}")
+    if scheme == "file":
         for name, value in (("endpoint", endpoint), ("ttl", ttl), ("compression", compression), ("options", options)):
             if value is not None:
                 raise ArgumentError(f"{name}= is for stores at a URL, and {text!r} is a folder: leave it out")
-        return _folder(text.removeprefix("file://"))
+        return _folder(unquote(urlsplit(text).path) if "://" in text else text)
     from headrace.stores.far import find_bucket  # with all that a folder does without
 
     return find_bucket(text, cache, cache_bytes, endpoint, lease, ttl, compression, options)
