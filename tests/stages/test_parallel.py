@@ -276,7 +276,8 @@ def test_a_function_puts_something_in_the_place_of_what_failed() -> None:
         stream = Stream(range(15)).map(odd_one_out, workers=Threads(threads) if threads else 0, on_error=instead)
         assert stream.list() == [-3 if x == 3 else -13 if x == 13 else x * 10 for x in range(15) if x != 8]
         assert [(failure.record, failure.replaced) for failure in stream.errors] == [(3, True), (8, False), (13, True)]
-    assert given == [("ValueError", 3), ("ValueError", 8), ("ValueError", 13)] * 2
+    expected = [("ValueError", 3), ("ValueError", 8), ("ValueError", 13)]
+    assert given[:3] == expected and sorted(given[3:], key=lambda call: call[1]) == expected  # threads ask in any order
 
 
 def test_a_function_that_fails_itself_is_named() -> None:
