@@ -11,6 +11,7 @@ files, as Headrace's cache does, or into memory, where it is dropped.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -115,9 +116,11 @@ def second(data: Data, size: str, folder: str, address: str) -> dict[str, Any]:
 
 def cold(data: Data, size: str, folder: str, address: str) -> dict[str, Any]:
     """One epoch in blocks from a bucket of which nothing is here."""
+    import obstore.store
+
     seen = []
-    names = (hr.Dataset, hr.Store)  # what stands behind them is loaded now
-    assert names
+    names = (hr.Dataset, hr.Store, obstore.store, importlib.import_module("headrace.stores.far"))
+    assert names  # what stands behind them is loaded now
     start = time.perf_counter()
     records = remote(address, folder).fetch(NAME, VERSION)
     for batch in records.block_shuffle(memory=MEMORY[size], seed=0).batch(data.workload.batch).stream():
