@@ -12,7 +12,7 @@ from headrace.stores.backends.retrying import Patience
 
 
 class Objects:
-    """A :class:`~headrace.stores.backends.protocol.Backend` in a bucket, by `obstore <https://developmentseed.org/obstore>`_.
+    """A :class:`~headrace.stores.backends.protocol.Backend` in a bucket, by obstore.
 
     Credentials come from the cloud's usual environment. An object is written whole or not at all: in one request, or
     in pieces that become an object with the last request; a writer that is killed in between leaves pieces that are
