@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +13,8 @@ import numpy as np
 
 from headrace.core.errors import ArgumentError
 from headrace.core.schema import Structure
-from headrace.core.watched import is_watched
 from headrace.feed import ByNumber, Feed, feed_of
+from headrace.stores.bars import bar, line
 from headrace.stores.building.build import Built, build
 from headrace.stores.building.prediction import Prediction, predict
 from headrace.stores.building.stages import About
@@ -74,9 +73,10 @@ def write(home: Home, feed: Feed, draft: Draft, turn: Turn | None = None) -> Man
     """
     if draft.workers.size and feed.node is None:
         raise ArgumentError("workers read records by their numbers, and these only flow: leave workers out")
-    part_bytes = home.part_bytes if draft.part_bytes is None else draft.part_bytes
+    part_bytes = _part_bytes(home, draft)
     about = _about(feed, draft, part_bytes)
-    with home.staging(about) as stage, home.sending(stage) as sending, _bar(draft, feed.rows) as shown:
+    shows = bar(draft.progress, f"{draft.id} {draft.version}", feed.rows, " records", leave=True)
+    with home.staging(about) as stage, home.sending(stage) as sending, shows as shown:
         told = shown if turn is None else _saying(turn, feed.rows, shown)
         if feed.node is not None and not feed.at_hand:
             read, length = ByNumber(feed.node), feed.rows or 0
@@ -87,6 +87,10 @@ def write(home: Home, feed: Feed, draft: Draft, turn: Turn | None = None) -> Man
             turn.check()
         manifest = _manifest(draft, built.structure, built.layout, built.parts)
         return home.publish(stage, manifest, draft.replace, sending)
+
+
+def _part_bytes(home: Home, draft: Draft) -> int | None:
+    return home.part_bytes if draft.part_bytes is None else draft.part_bytes
 
 
 def _about(feed: Feed, draft: Draft, part_bytes: int | None) -> About | None:
@@ -122,7 +126,7 @@ def predicted(home: Home, feed: Feed, draft: Draft) -> Prediction:
     """
     if feed.node is None or feed.rows is None:
         raise ArgumentError("dry_run reads some records by their numbers, and these only flow: give a Dataset")
-    part_bytes = home.part_bytes if draft.part_bytes is None else draft.part_bytes
+    part_bytes = _part_bytes(home, draft)
     read = ByNumber(feed.node)
     return predict(read, feed.rows, home.desk, part_bytes, draft.workers, allow_pickle=draft.allow_pickle)
 
@@ -135,7 +139,7 @@ def write_derived(
         new = None if update is None else feed_of(update).read(nothing)
         changes = Changes.of(base, delete, new, key)
         more = None if append is None else feed_of(append).read
-        part_bytes = home.part_bytes if draft.part_bytes is None else draft.part_bytes
+        part_bytes = _part_bytes(home, draft)
         parts = derive(base, changes, more, stage, part_bytes)
         notes = {"deleted": len(changes.deleted), "updated": len(changes.updated)}
         manifest = _manifest(draft, base.structure, base.manifest.layout, parts)
@@ -180,7 +184,7 @@ def write_once(home: Home, feed: Callable[[], Feed], draft: Draft) -> bool:
     def build(turn: Turn) -> Manifest:
         return write(home, feed(), draft, turn)
 
-    with _waiting(draft) as told:
+    with line(draft.progress) as told:
         return build_once(home.turns, draft.id, draft.version, done, build, told)
 
 
@@ -201,47 +205,6 @@ def _saying(turn: Turn, rows: int | None, shown: Callable[[int], object] | None)
         turn.say(f"{written:,} records" if not rows else f"{100 * written // rows}% of {rows:,} records")
 
     return told
-
-
-def _is_shown(shown: bool | None) -> bool:
-    return is_watched() if shown is None else shown
-
-
-@contextmanager
-def _bar(draft: Draft, total: int | None) -> Iterator[Callable[[int], object] | None]:
-    """Give what is told of records that were written, and shows them on a bar."""
-    if not _is_shown(draft.progress):
-        yield None
-        return
-    from tqdm import tqdm
-
-    # tqdm starts a monitor thread, which outlives the bar, unless its class says not to
-    kind = type("Bar", (tqdm,), {"monitor_interval": 0})
-    with kind(total=total, desc=f"{draft.id} {draft.version}", unit=" records", unit_scale=True) as bar:
-        yield bar.update
-
-
-@contextmanager
-def _waiting(draft: Draft) -> Iterator[Callable[[str], None] | None]:
-    """Give what shows who builds what we wait for."""
-    if not _is_shown(draft.progress):
-        yield None
-        return
-    from tqdm import tqdm
-
-    kind = type("Bar", (tqdm,), {"monitor_interval": 0})
-    bar = None
-
-    def told(text: str) -> None:
-        nonlocal bar
-        bar = kind(bar_format="{desc}", leave=False) if bar is None else bar
-        bar.set_description_str(text)
-
-    try:
-        yield told
-    finally:
-        if bar is not None:
-            bar.close()
 
 
 def _own_version() -> str:

@@ -70,7 +70,23 @@ def spread(epochs: Indices | int, factor: int) -> Indices | int:
     return epochs * factor
 
 
-def by_epoch(positions: Indices, epochs: Indices, look_up: Callable[[Indices, int], Indices]) -> Indices:
+def drawn_at(at: At, reshuffle: bool, look_up: Callable[[Indices, int], Indices]) -> At:
+    """Return what lies below addresses in orders that are drawn for each epoch, or once for all.
+
+    Args:
+        at: The addresses.
+        reshuffle: Whether each epoch has an order of its own; else all have that of epoch 0.
+        look_up: Returns what lies below positions of one epoch.
+    """
+    positions, epochs = at
+    if not reshuffle:
+        return At(look_up(positions, 0), epochs)
+    if not isinstance(epochs, np.ndarray):
+        return At(look_up(positions, int(epochs)), epochs)
+    return At(_by_epoch(positions, epochs, look_up), epochs)
+
+
+def _by_epoch(positions: Indices, epochs: Indices, look_up: Callable[[Indices, int], Indices]) -> Indices:
     """Return what lies below positions, each in an epoch of its own, asked for epoch by epoch."""
     if not epochs.size:
         return positions

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from headrace.core import permutation, seeds
-from headrace.core.address import At, by_epoch
+from headrace.core.address import At, drawn_at
 from headrace.core.amounts import text_of
 from headrace.core.arguments import whole
 from headrace.core.cache import ByteCache
@@ -103,12 +103,7 @@ class BlockShuffle:
         return self.reshuffle
 
     def __call__(self, at: At, /) -> At:
-        positions, epochs = at
-        if not self.reshuffle:
-            return At(self._look_up(positions, 0), epochs)
-        if not isinstance(epochs, np.ndarray):
-            return At(self._look_up(positions, int(epochs)), epochs)
-        return At(by_epoch(positions, epochs, self._look_up), epochs)
+        return drawn_at(at, self.reshuffle, self._look_up)
 
     def find(self, position: int, below_epoch: int, epoch: int) -> int | None:
         if below_epoch != epoch or not 0 <= position < self.length:

@@ -23,13 +23,13 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from headrace.core.errors import ArgumentError, DamageError, ExistsError, NotFoundError, StoreError
-from headrace.stores import names
+from headrace.core.errors import DamageError, NotFoundError, StoreError
 from headrace.stores.backends.protocol import Backend
 from headrace.stores.building.stages import About
 from headrace.stores.catalog import OBJECTS, Catalog
 from headrace.stores.disk import speaking
 from headrace.stores.files import File
+from headrace.stores.free import check_free, parents_of, taken
 from headrace.stores.leases.remote import RemoteTurns
 from headrace.stores.local import Folder
 from headrace.stores.manifest import Manifest, Part
@@ -92,15 +92,7 @@ class Bucket:
 
     def check(self, id: str, version: str, taking: bool) -> None:
         """Make sure that a name may be given, before much is written for it."""
-        if not taking and self.catalog.has(id, version):
-            raise _taken(id, version)
-        for what, name, there in (("id", id, self.catalog.ids()), ("version", version, self.catalog.versions(id))):
-            other = names.clash(name, there)
-            if other:
-                raise ArgumentError(
-                    f"{what} {name!r} differs from {other!r} in upper and lower case only, "
-                    "which some file systems take for one: choose another, so that the store can be copied anywhere"
-                )
+        check_free(self.catalog, id, version, taking)
 
     def sending(self, stage: Path) -> Sending:
         """Give what sends parts while the next ones are made."""
@@ -111,11 +103,11 @@ class Bucket:
         self.check(draft.id, draft.version, taking)
         with self.relying_on(draft.parts):
             parts = self._send(stage, draft.parts, sending)
-            manifest = replace(draft, parts=parts, sequence=self._claim(draft), parents=self._parents(draft))
+            manifest = replace(draft, parts=parts, sequence=self._claim(draft), parents=parents_of(self.catalog, draft))
             if taking:
                 self._take_over(manifest)
             elif not self.backend.put_if_absent(self.catalog.key(draft.id, draft.version), manifest.encode()):
-                raise _taken(draft.id, draft.version)
+                raise taken(draft.id, draft.version)
             self._check_again(stage, manifest)
         return manifest
 
@@ -160,12 +152,6 @@ class Bucket:
             if self.backend.put_if_absent(self.catalog.claim(draft.id, sequence), said):
                 return sequence
         raise AssertionError("numbers have no end")
-
-    def _parents(self, draft: Manifest) -> tuple[str, ...]:
-        with suppress(StoreError):
-            replaced = self.catalog.read(self.catalog.key(draft.id, draft.version)).digest
-            return tuple(dict.fromkeys((*draft.parents, replaced)))
-        return draft.parents
 
     def _take_over(self, manifest: Manifest) -> None:
         """Move a name to a new manifest; of several who do so at once the last has it, and no other is lost."""
@@ -221,10 +207,3 @@ class Bucket:
         self.backend.delete(key)
         for kept in self.catalog.all_kept(id, version):
             self.backend.delete(kept)
-
-
-def _taken(id: str, version: str) -> ExistsError:
-    return ExistsError(
-        f"version {version!r} of {id!r} is there already, and versions never change: "
-        "choose another name, or move this one to the new data with replace=True"
-    )

@@ -27,12 +27,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from headrace.core.errors import ArgumentError, DamageError, ExistsError, StoreError
-from headrace.stores import names
+from headrace.core.errors import DamageError, ExistsError, StoreError
 from headrace.stores.backends.disk import Files
 from headrace.stores.building.stages import KEPT, About, claim, is_kept, leave
 from headrace.stores.catalog import Catalog
 from headrace.stores.disk import appear, is_held, let_go, make_folders, speaking, sync_folder, take_lock, write_synced
+from headrace.stores.free import check_free, parents_of
 from headrace.stores.leases.local import LocalTurns
 from headrace.stores.manifest import Manifest, Part
 from headrace.stores.ondisk import OnDisk
@@ -156,7 +156,7 @@ class Folder:
         with speaking(self.root), self._locked():
             path = self._path(draft.id, draft.version)
             self.check(draft.id, draft.version, taking)
-            manifest = replace(draft, sequence=self.catalog.last(draft.id) + 1, parents=self._parents(draft))
+            manifest = replace(draft, sequence=self.catalog.last(draft.id) + 1, parents=parents_of(self.catalog, draft))
             try:
                 self._place(stage, manifest.parts)
                 self._name(stage, path, manifest)
@@ -167,28 +167,10 @@ class Folder:
 
     def check(self, id: str, version: str, taking: bool) -> None:
         """Make sure that a name may be given; before much is written for it, and again under the lock."""
-        if self.catalog.has(id, version) and not taking:
-            raise ExistsError(
-                f"version {version!r} of {id!r} is there already, and versions never change: "
-                "choose another name, or move this one to the new data with replace=True"
-            )
-        for what, name, there in (("id", id, self.catalog.ids()), ("version", version, self.catalog.versions(id))):
-            other = names.clash(name, there)
-            if other:
-                raise ArgumentError(
-                    f"{what} {name!r} differs from {other!r} in upper and lower case only, "
-                    "which some file systems take for one: choose another"
-                )
+        check_free(self.catalog, id, version, taking)
 
     def _path(self, id: str, version: str) -> Path:
         return self.root / self.catalog.key(id, version)
-
-    def _parents(self, draft: Manifest) -> tuple[str, ...]:
-        """Return the parents of a version, and the digest of the manifest that it replaces, where it can be read."""
-        with suppress(StoreError):
-            replaced = self.catalog.read(self.catalog.key(draft.id, draft.version)).digest
-            return tuple(dict.fromkeys((*draft.parents, replaced)))
-        return draft.parents
 
     def _place(self, stage: Path, parts: tuple[Part, ...]) -> None:
         """Move prepared parts to where readers look for them, after noting which, in case of a crash."""
