@@ -322,6 +322,17 @@ def test_of_builders_that_race_one_builds_and_all_fetch_it(store: hr.Store) -> N
         assert set(pool.map(build, range(4))) == set(built) and len(built) == 1
 
 
+@pytest.mark.parametrize("url", ["store", "memory://tags"])
+def test_a_version_does_not_take_the_name_of_a_tag(url: str, tmp_path: Path) -> None:
+    store = hr.Store(url if "://" in url else tmp_path / url)
+    store.submit([1, 2], "data", "1")
+    store.tag("data", "1", "best")
+    for replace in (False, True):
+        with pytest.raises(hr.ExistsError, match=r"'best' is a tag of 'data', which names version '1'.*untag"):
+            store.submit([3], "data", "best", replace=replace)
+    assert store.fetch("data", "best").list() == [1, 2]
+
+
 def test_an_error_in_the_builder_is_its_own_and_publishes_nothing(store: hr.Store) -> None:
     @store.cacheable("data", "1")
     def broken() -> Iterator[int]:

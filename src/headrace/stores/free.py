@@ -20,11 +20,16 @@ def check_free(catalog: Catalog, id: str, version: str, taking: bool) -> None:
         taking: Whether it may be taken from a version that has it.
 
     Raises:
-        ExistsError: The version is there, and may not be replaced.
+        ExistsError: The version is there, and may not be replaced; or a tag has the name.
         ArgumentError: A name is one that is there but for upper and lower case.
     """
     if not taking and catalog.has(id, version):
         raise taken(id, version)
+    tagged = catalog.tagged(id, version)
+    if tagged is not None:  # else the tag would name another version from then on
+        raise ExistsError(
+            f"{version!r} is a tag of {id!r}, which names version {tagged!r}: choose another, or untag(...) it first"
+        )
     for what, name, there in (("id", id, catalog.ids()), ("version", version, catalog.versions(id))):
         other = names.clash(name, there)
         if other:
