@@ -18,7 +18,7 @@ SOURCES = Path(__file__).parents[1] / "src"
 FLOORS = (
     {"core"},
     {"workers"},
-    {"nodes", "formats", "stages", "stores", "feeds", "loaders"},
+    {"nodes", "formats", "stages", "stores", "feeds", "loaders", "cubes"},
     {"mux"},
     {"explain", "dryrun", "keys"},
     {"parts", "show", "stream"},
@@ -27,6 +27,10 @@ FLOORS = (
     {"writing"},
     {"keeping"},
     {"store", "muxes"},
+    {"remembering"},
+    {"patching"},
+    {"stitching"},
+    {"accessors"},
     {"__init__"},
     {"testing", "demo", "compat"},
     {"cli"},
@@ -36,7 +40,7 @@ FLOOR_OF = {part: number for number, parts in enumerate(FLOORS) for part in part
 
 ALWAYS_THERE = {"numpy", "cloudpickle", "tqdm"}
 # Imported only by who has the extra: a format is one file, the kits are for test suites, the demo is a command.
-MAY_NEED_EXTRAS = {"formats", "feeds", "loaders", "testing", "demo"}
+MAY_NEED_EXTRAS = {"formats", "feeds", "loaders", "cubes", "accessors", "compat", "testing", "demo"}
 LATE = {"tqdm"}  # always there, but slow to import and seldom used
 LATE_MODULES = {
     ("headrace.cli", "headrace.demo"),
