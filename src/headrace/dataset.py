@@ -6,7 +6,7 @@ import operator
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, overload
+from typing import Any, Literal, Self, overload
 
 import numpy as np
 
@@ -99,10 +99,14 @@ class Dataset:
             self._node = Leaf(adopt(data, columns))
 
     @classmethod
-    def _of(cls, node: Node) -> Dataset:
+    def _of(cls, node: Node) -> Self:
         dataset = cls.__new__(cls)
         dataset._node = node
         return dataset
+
+    def _like(self, node: Node) -> Self:
+        """Return other records of the same kind: what a subclass knows beside its node goes with them."""
+        return self._of(node)
 
     # As a sequence: epoch 0
 
@@ -132,7 +136,7 @@ class Dataset:
         if isinstance(key, np.ndarray | Sequence) and not isinstance(key, bytes):
             if not (isinstance(key, np.ndarray) and key.ndim == 0):
                 chosen = self._positions(key)
-                return Dataset._of(divide.subset(self._node, chosen, f"[{len(chosen):,} chosen]"))
+                return self._like(divide.subset(self._node, chosen, f"[{len(chosen):,} chosen]"))
         return self._record(self._position(key))
 
     def _record(self, position: int, epoch: int = 0) -> Any:
@@ -279,20 +283,18 @@ class Dataset:
 
     # Orders
 
-    def _ordered(self, make: Callable[[int | None], Order], says: str, **about: bool) -> Dataset:
-        return Dataset._of(_settled(Ordered(self._node, make, says, **about)))
+    def _ordered(self, make: Callable[[int | None], Order], says: str, **about: bool) -> Self:
+        return self._like(_settled(Ordered(self._node, make, says, **about)))
 
-    def _window(self, start: int | None, stop: int | None, step: int | None, says: str) -> Dataset:
+    def _window(self, start: int | None, stop: int | None, step: int | None, says: str) -> Self:
         for value in (start, stop, step):
             if value is not None:
                 operator.index(value)
         if step == 0:
             raise ArgumentError("a slice's step must not be 0")
-        return Dataset._of(_settled(divide.window(self._node, start, stop, step, says)))
+        return self._like(_settled(divide.window(self._node, start, stop, step, says)))
 
-    def shuffle(
-        self, seed: int, reshuffle: bool = True, method: Literal["auto", "explicit", "keyed"] = "auto"
-    ) -> Dataset:
+    def shuffle(self, seed: int, reshuffle: bool = True, method: Literal["auto", "explicit", "keyed"] = "auto") -> Self:
         """Put all records in a random order: the true, global shuffle, another one in each epoch.
 
         Args:
@@ -312,9 +314,7 @@ class Dataset:
         make = partial(Shuffle, seed=seed, reshuffle=bool(reshuffle), method=method, place=place)
         return self._ordered(make, says, reorders=bool(reshuffle), whole=True, keeps_length=True)
 
-    def block_shuffle(
-        self, memory: int | str = "2 GB", seed: int = 0, lanes: int = 8, reshuffle: bool = True
-    ) -> Dataset:
+    def block_shuffle(self, memory: int | str = "2 GB", seed: int = 0, lanes: int = 8, reshuffle: bool = True) -> Self:
         """Put records in an order that is random, and reads each block once: for data that is fetched block by block.
 
         Blocks are what the source fetches together: parts of a stored version, or what :class:`Source` says of its own;
@@ -345,7 +345,7 @@ class Dataset:
         """
         given = check_seed(seed), bytes_of(memory, "memory"), whole(lanes, "lanes", 1), bool(reshuffle)
         shuffled = BlockShuffled.of(self._node, *given)
-        return Dataset._of(_settled(shuffled) if is_there(self._node) else shuffled)
+        return self._like(_settled(shuffled) if is_there(self._node) else shuffled)
 
     def shuffle_report(
         self, count: int | None = None, batch: int | None = None, memory: int | str = "2 GB", epoch: int = 0
@@ -376,7 +376,7 @@ class Dataset:
         size = None if batch is None else whole(batch, "batch", 1)
         return study(self._node, readers, size, bytes_of(memory, "memory"), _epoch(epoch))
 
-    def shard(self, index: int, count: int, remainder: Remainder = "uneven") -> Dataset:
+    def shard(self, index: int, count: int, remainder: Remainder = "uneven") -> Self:
         """Return one reader's share: every ``count``-th record from ``index`` on.
 
         Write it last before ``batch``: then a state saved by any number of readers resumes with any other.
@@ -398,9 +398,9 @@ class Dataset:
             raise ArgumentError(f"remainder must be 'uneven', 'drop' or 'pad', got {remainder!r}")
         if remainder == "pad" and self._node.batched:
             raise ArgumentError("remainder='pad' marks records, not whole batches: shard() before batch()")
-        return Dataset._of(Sharded(self._node, index, count, remainder))
+        return self._like(Sharded(self._node, index, count, remainder))
 
-    def shard_by_rank(self, remainder: Remainder = "drop") -> Dataset:
+    def shard_by_rank(self, remainder: Remainder = "drop") -> Self:
         """Return this process's share of a distributed run: ``shard(rank, processes)``.
 
         The rank is that of ``torch.distributed`` or JAX, where it was initialised, else what the launcher (torchrun,
@@ -419,15 +419,15 @@ class Dataset:
         ranks = rank_and_world()
         return self.shard(ranks.index, ranks.count, remainder)
 
-    def take(self, n: int) -> Dataset:
+    def take(self, n: int) -> Self:
         """Return the first ``n`` records, or all if there are fewer."""
         return self._window(None, whole(n, "n", 0), None, f"take({n})")
 
-    def skip(self, n: int) -> Dataset:
+    def skip(self, n: int) -> Self:
         """Return all but the first ``n`` records."""
         return self._window(whole(n, "n", 0), None, None, f"skip({n})")
 
-    def repeat(self, times: int | None = None) -> Dataset:
+    def repeat(self, times: int | None = None) -> Self:
         """Return the records several times over; a shuffle below draws a new order each time.
 
         Args:
@@ -440,7 +440,7 @@ class Dataset:
             times = whole(times, "times", 0)
         return self._ordered(partial(Repeat, times=times), f"repeat({'' if times is None else times})", whole=True)
 
-    def split(self, *, seed: int | None = None, by: str | int | None = None, **parts: float) -> Parts[Dataset]:
+    def split(self, *, seed: int | None = None, by: str | int | None = None, **parts: float) -> Parts[Self]:
         """Divide the records into parts, once and for all epochs; no record is in two.
 
         Shuffles written before it are drawn over each part by itself. Reads one column where ``by`` is given.
@@ -465,9 +465,9 @@ class Dataset:
         if seed is not None:
             seed = check_seed(seed)
         divided = divide.split(self._node, parts, seed, by)
-        return Parts({name: Dataset._of(node) for name, node in divided.items()})
+        return Parts({name: self._like(node) for name, node in divided.items()})
 
-    def sort_by(self, by: str | int | Callable[[Any], Any], descending: bool = False) -> Dataset:
+    def sort_by(self, by: str | int | Callable[[Any], Any], descending: bool = False) -> Self:
         """Return the records in the order of a column, or of a function of the record; equal ones keep their order.
 
         The column is read on first use. A shuffle written before has no effect.
@@ -477,16 +477,16 @@ class Dataset:
         """
         if costs_nothing(self._node):
             self._needs_end("sort_by()")
-        return Dataset._of(divide.sort(self._node, by, descending))
+        return self._like(divide.sort(self._node, by, descending))
 
-    def group_by(self, column: str | int) -> dict[Any, Dataset]:
+    def group_by(self, column: str | int) -> dict[Any, Self]:
         """Return the records of each value of a column, in order of appearance; reads the column at once.
 
         >>> {kind: len(group) for kind, group in Dataset(kind=["x", "y", "x"]).group_by("kind").items()}
         {'x': 2, 'y': 1}
         """
         self._needs_end(f"group_by({column!r})")
-        return {name: Dataset._of(node) for name, node in divide.group(self._node, column).items()}
+        return {name: self._like(node) for name, node in divide.group(self._node, column).items()}
 
     def balance(self, by: str | int, length: Literal["largest", "smallest"] | int = "largest") -> Dataset:
         """Return equal shares of each group, in turns: after any number of records they differ by one at most.
@@ -512,7 +512,7 @@ class Dataset:
         nodes = tuple(group._node for group in groups)
         return Dataset._of(Mix(nodes, (1.0,) * len(nodes), "longest", each))
 
-    def sample(self, n: int, *, seed: int, weights: Any = None, replace: bool = False) -> Dataset:
+    def sample(self, n: int, *, seed: int, weights: Any = None, replace: bool = False) -> Self:
         """Return ``n`` records drawn at random, once and for all epochs.
 
         Args:
@@ -524,11 +524,11 @@ class Dataset:
         >>> len(set(Dataset(range(100)).sample(10, seed=0)))
         10
         """
-        return Dataset._of(divide.sample(self._node, whole(n, "n", 0), check_seed(seed), weights, replace))
+        return self._like(divide.sample(self._node, whole(n, "n", 0), check_seed(seed), weights, replace))
 
     # Functions
 
-    def map(self, function: Callable[..., Any], seed: int | None = None, on_error: OnError | None = None) -> Dataset:
+    def map(self, function: Callable[..., Any], seed: int | None = None, on_error: OnError | None = None) -> Self:
         """Apply a function to each record; after ``batch``, to each batch.
 
         Args:
@@ -545,7 +545,7 @@ class Dataset:
 
     def map_batches(
         self, function: Callable[..., Any], seed: int | None = None, on_error: OnError | None = None
-    ) -> Dataset:
+    ) -> Self:
         """Apply a function to many records at once; it must treat each row by itself.
 
         How many rows it is given, and which are beside each other, is not promised: the contract is row-wise. After
@@ -563,13 +563,13 @@ class Dataset:
         """
         return self._mapped(RecordMap if self._node.batched else BatchMap, function, seed, on_error)
 
-    def _mapped(self, kind: type[Map], function: Any, seed: int | None, on_error: OnError | None) -> Dataset:
+    def _mapped(self, kind: type[Map], function: Any, seed: int | None, on_error: OnError | None) -> Self:
         if not callable(function):
             raise KindError(f"map needs a function, got {type(function).__name__}")
         checked = None if seed is None else check_seed(seed)
         policy = None if on_error is None else check_on_error(on_error)
         place = rewrite.count(self._node, lambda node: isinstance(node, Map))
-        return Dataset._of(rewrite.above_maps(self._node, lambda node: kind(node, function, checked, place, policy)))
+        return self._like(rewrite.above_maps(self._node, lambda node: kind(node, function, checked, place, policy)))
 
     def cache(
         self,
@@ -579,7 +579,7 @@ class Dataset:
         libraries: Sequence[str] = (),
         progress: bool | None = None,
         workers: Any = 0,
-    ) -> Dataset:
+    ) -> Self:
         """Make the records once, on first use, keep them in a store, and read them from there ever after.
 
         They are kept under a key of all that they are made of: sources, parameters, the functions' code with what it
@@ -619,9 +619,9 @@ class Dataset:
         rewrite.refuse_random(self._node, "cache()")
         place = rewrite.still(self._node, "cache()")
         cached = Cached(rewrite.content(self._node, place), store.keeper(id, version, libraries, progress, workers))
-        return Dataset._of(rewrite.orders(self._node, place, cached))
+        return self._like(rewrite.orders(self._node, place, cached))
 
-    def filter(self, predicate: Callable[[Any], Any], batches: bool = False) -> Dataset:
+    def filter(self, predicate: Callable[[Any], Any], batches: bool = False) -> Self:
         """Keep the records for which a function is true.
 
         It looks at every record once, on first use, and remembers two bits a record; then ``len`` is right and access
@@ -652,15 +652,15 @@ class Dataset:
             shown = rewrite.content(node, place)
             return rewrite.rebuild(node, place, lambda below: Kept(below, shown, predicate, batches))
 
-        return Dataset._of(kept(self._node))
+        return self._like(kept(self._node))
 
     # Columns
 
-    def select(self, *names: str | int) -> Dataset:
+    def select(self, *names: str | int) -> Self:
         """Return records with these columns only, in this order; the others are not read where that can be avoided."""
         return self._picked("select", names)
 
-    def select_tuple(self, *names: str | int) -> Dataset:
+    def select_tuple(self, *names: str | int) -> Self:
         """Return records that are tuples of these columns, for ``for x, y in ...``.
 
         >>> Dataset(x=[1.5], y=[2]).select_tuple("y", "x")[0]
@@ -668,11 +668,11 @@ class Dataset:
         """
         return self._picked("select_tuple", names)
 
-    def drop(self, *names: str | int) -> Dataset:
+    def drop(self, *names: str | int) -> Self:
         """Return records without these columns."""
         return self._picked("drop", names)
 
-    def _picked(self, kind: str, names: tuple[str | int, ...]) -> Dataset:
+    def _picked(self, kind: str, names: tuple[str | int, ...]) -> Self:
         flat = tuple(names[0]) if len(names) == 1 and isinstance(names[0], list | tuple) else names
         wanted = [str(name) for name in flat]
         if not wanted:
@@ -683,12 +683,12 @@ class Dataset:
         if kind != "select_tuple" and schema is not None and schema.structure == "tuple":
             keep = wanted if kind == "select" else [name for name in schema.fields if name not in wanted]
             pairs = tuple((old, str(place)) for place, old in enumerate(keep))
-            return Dataset._of(rewrite.pick(self._node, "select_tuple", pairs))
+            return self._like(rewrite.pick(self._node, "select_tuple", pairs))
         as_tuple = kind == "select_tuple"
         pairs = tuple((name, str(place) if as_tuple else name) for place, name in enumerate(wanted))
-        return Dataset._of(rewrite.pick(self._node, kind, pairs))
+        return self._like(rewrite.pick(self._node, kind, pairs))
 
-    def rename(self, names: Mapping[str, str] | None = None, /, **more: str) -> Dataset:
+    def rename(self, names: Mapping[str, str] | None = None, /, **more: str) -> Self:
         """Return records with some columns under new names: ``rename({"old": "new"})`` or ``rename(old="new")``."""
         pairs = {**(names or {}), **more}
         if not pairs:
@@ -696,7 +696,7 @@ class Dataset:
         for old, new in pairs.items():
             if not isinstance(old, str) or not isinstance(new, str) or not new:
                 raise ArgumentError(f"rename: names must be strings that are not empty, got {old!r} to {new!r}")
-        return Dataset._of(rewrite.pick(self._node, "rename", tuple(pairs.items())))
+        return self._like(rewrite.pick(self._node, "rename", tuple(pairs.items())))
 
     # To batches, streams and results
 
@@ -706,7 +706,7 @@ class Dataset:
         drop_remainder: bool = False,
         collate: Callable[[list[Any]], Any] | None = None,
         pad: Pad = None,
-    ) -> Dataset:
+    ) -> Self:
         """Return a Dataset whose records are batches: ``len`` counts batches, ``[k]`` is batch k.
 
         A batch keeps its records' structure: of mappings it is a :class:`Batch`, of tuples a tuple of columns, of
@@ -724,7 +724,7 @@ class Dataset:
         [array([0, 1]), array([2, 3]), array([4])]
         """
         check_collate(pad, collate)
-        return Dataset._of(Batched(self._node, whole(size, "batch size", 1), bool(drop_remainder), collate, pad))
+        return self._like(Batched(self._node, whole(size, "batch size", 1), bool(drop_remainder), collate, pad))
 
     def stream(
         self,
@@ -797,7 +797,7 @@ class Dataset:
         node = (dealt.shuffle(seed, reshuffle=not skip_shuffle_at_epoch_end) if shuffle else dealt)._node
         return Stream._of(Crossing(node, epochs, who, bounds, bool(copy), policy, budget, offset=offset))
 
-    def _dealt(self, rank: int, count: int, drop: bool) -> Dataset:
+    def _dealt(self, rank: int, count: int, drop: bool) -> Self:
         rank, count = whole(rank, "shard_rank", 0), whole(count, "num_shards", 1)
         if rank >= count:
             raise ArgumentError(f"shard_rank must be in range({count}), got {rank}")

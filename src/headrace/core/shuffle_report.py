@@ -63,6 +63,7 @@ class ShuffleReport:
         records: In an epoch.
         blocks: In which these lie.
         nbytes: That the blocks have.
+        distinct: The same with what several blocks share counted once.
         largest: Bytes of the largest block.
         readers: Who share the epoch.
         batch: Records in a batch, for the measures.
@@ -80,6 +81,7 @@ class ShuffleReport:
     records: int
     blocks: int
     nbytes: int
+    distinct: int
     largest: int
     readers: int
     batch: int
@@ -91,6 +93,11 @@ class ShuffleReport:
     fetching: Fetching
     shuffled: Fetching
     quality: Quality
+
+    @property
+    def read_amplification(self) -> float:
+        """How often each byte is fetched, all readers together, in the mean: 1 where none is fetched twice."""
+        return self.nbytes / max(self.distinct, 1) * self.fetching.amplification
 
     def lines(self) -> Iterator[str]:
         """Give what is to be said beside the table, a sentence each."""
@@ -112,6 +119,11 @@ class ShuffleReport:
                     f"{self.lanes} lanes cannot be shared evenly by {self.readers} readers, so each fetches nearly all "
                     f"blocks: with lanes={better} each has blocks of its own."
                 )
+        if self.distinct < self.nbytes:
+            yield (
+                f"Records lie across borders, so that blocks share some of what is fetched: {text_of(self.distinct)} "
+                f"are there, and each byte is fetched {self.read_amplification:.3g} times."
+            )
         if self.fetching.amplification > 2 * self.readers and self.lanes is None:
             yield "Blocks are fetched again and again: block_shuffle(memory=...) fetches each once."
 
@@ -145,4 +157,4 @@ class ShuffleReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain JSON."""
-        return {**asdict(self), "quality": self.quality._asdict()}
+        return {**asdict(self), "quality": self.quality._asdict(), "read_amplification": self.read_amplification}

@@ -36,6 +36,10 @@ class Source(Protocol):
       empty list says that reading has ended. It is called before a read, by each worker for itself, and returns at
       once (the empty list may come from a finaliser: wait for no lock then); what was not named can be read all the
       same.
+    * ``read_into(indices, new)``, beside ``read``: the same, into arrays that ``new(shape, dtype)`` gives, which are
+      reused once nobody holds them (their content is undefined).
+    * ``placement(memory, lanes)``: which records lie together where they are not numbered one after the other, see
+      :class:`headrace.core.placement.Placement`.
 
     >>> class Squares:
     ...     def __len__(self):

@@ -10,9 +10,11 @@ from headrace.core.amounts import text_of
 from headrace.core.block_shuffle import BlockShuffle
 from headrace.core.order import Sequential
 from headrace.core.runs import Runs
+from headrace.nodes.arranged import arranged
+from headrace.nodes.leaf_runs import PIECE
 from headrace.nodes.node import Node
 from headrace.nodes.ordered import Ordered
-from headrace.nodes.storage import PIECE, runs_of
+from headrace.nodes.storage import runs_of
 
 _WINDOW = 8  # blocks, at least, of data without blocks of its own
 
@@ -36,7 +38,7 @@ class BlockShuffled(Ordered):
         """Return the records of a node in such an order."""
         says = f"block_shuffle(memory={text_of(memory)!r}, seed={seed}"
         says += f"{'' if lanes == 8 else f', lanes={lanes}'}{'' if reshuffle else ', reshuffle=False'})"
-        return cls(node, Sequential, says, reshuffle, True, True, seed, memory, lanes)
+        return cls(arranged(node, memory, lanes), Sequential, says, reshuffle, True, True, seed, memory, lanes)
 
     @cached_property
     def runs(self) -> Runs:

@@ -14,8 +14,8 @@ from headrace.core.runs import Runs
 from headrace.core.source import Indices
 from headrace.nodes.block_shuffled import BlockShuffled
 from headrace.nodes.cached import Cached
+from headrace.nodes.leaf_runs import blocks_of
 from headrace.nodes.node import Node
-from headrace.nodes.storage import blocks_of
 from headrace.nodes.topology import Topology
 from headrace.nodes.touched import sources_of, touched
 

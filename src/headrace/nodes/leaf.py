@@ -77,15 +77,17 @@ class Leaf:
             records: Records = Columns(gather(self.columns, at.positions, context.buffers, id(self)), self.structure)
         else:
             try:
-                records = self._read(at)
+                records = self._read(at, context)
             except Exception as error:
                 records = self._settled(at, error, context)
         context.lap(self, "read", len(at.positions), began)
         return records
 
-    def _read(self, at: At) -> Records:
+    def _read(self, at: At, context: Context) -> Records:
         """Ask the source."""
-        got = self.source.read(at.positions.copy())  # its own: it may write to them, or hand them back
+        own = at.positions.copy()  # it may write to them, or hand them back
+        into = getattr(self.source, "read_into", None)
+        got = self.source.read(own) if into is None else into(own, context.buffers.new)
         if isinstance(got, Rows):
             return got
         return Columns(self._checked(got, len(at.positions)), self.structure)
@@ -98,7 +100,7 @@ class Leaf:
             raise error
         failed = error if isinstance(error, RecordError) else RecordError(self._where(at, error))
         record = int(at.positions[0]) if len(at.positions) else None
-        value = settle(self, None, error, failed, at, context, record, lambda: self._read(at))
+        value = settle(self, None, error, failed, at, context, record, lambda: self._read(at, context))
         return value if isinstance(value, Columns | Rows) else Rows([value])
 
     def _checked(self, got: Any, rows: int) -> Batch:

@@ -13,19 +13,22 @@ from headrace.core.address import At
 from headrace.core.block_shuffle import BlockShuffle
 from headrace.core.errors import ArgumentError, EndlessError
 from headrace.core.line import lane_starts
+from headrace.core.placement import Placement
 from headrace.core.runs import Runs
 from headrace.core.shuffle_quality import Quality, displacement, distinct, independence, spread
 from headrace.core.shuffle_report import Fetching, ShuffleReport
 from headrace.core.source import Indices
+from headrace.nodes.arranged import Arranged, placed_runs
 from headrace.nodes.block_shuffled import BlockShuffled
+from headrace.nodes.leaf_runs import PIECE, runs_of_leaf
 from headrace.nodes.maps import Map
 from headrace.nodes.node import Node
 from headrace.nodes.ordered import Ordered
 from headrace.nodes.picked import Picked
-from headrace.nodes.storage import PIECE, runs_of
 from headrace.nodes.topology import Topology
 from headrace.nodes.touched import sources_of, touched
 
+LANES = 8  # as a block shuffle has them, where none is written
 _BATCHES = 256
 _SAMPLE = 1 << 16  # positions that measures look at
 _RUN = 1 << 18  # positions that a reader is followed along
@@ -57,7 +60,8 @@ def study(node: Node, count: int | None, batch: int | None, memory: int, epoch: 
     shuffled = _block_shuffle(ground)
     order = None if shuffled is None else shuffled.bound
     held = memory if order is None else max(order.memory // readers, 1) if order.lanes % readers == 0 else order.memory
-    storage = _Storage(ground, length, epoch, PIECE if shuffled is None else shuffled.piece)
+    piece, lanes = (PIECE, LANES) if shuffled is None else (shuffled.piece, shuffled.lanes)
+    storage = _Storage(ground, length, epoch, piece, memory if order is None else order.memory, lanes)
     random = np.random.RandomState(0)  # whose numbers no release of NumPy changes
     measures = _measures(storage, readers, size, random)
     blocks = storage.present
@@ -70,6 +74,7 @@ def study(node: Node, count: int | None, batch: int | None, memory: int, epoch: 
         records=length,
         blocks=len(blocks),
         nbytes=int(storage.nbytes[blocks].sum()),
+        distinct=storage.distinct(blocks),
         largest=int(storage.nbytes[blocks].max(initial=0)),
         readers=readers,
         batch=size,
@@ -82,6 +87,45 @@ def study(node: Node, count: int | None, batch: int | None, memory: int, epoch: 
 
 
 @dataclass(frozen=True, eq=False)
+class _Lain:
+    """How the records of a source lie.
+
+    Args:
+        runs: In which blocks.
+        first: The number of the first block.
+        begin: The place of the first record.
+        length: How many records there are.
+    """
+
+    runs: Runs | Placement
+    first: int
+    begin: int
+    length: int
+
+    @property
+    def weight(self) -> int:
+        """Bytes of all."""
+        return self.runs.total if isinstance(self.runs, Runs) else self.runs.distinct
+
+    def block(self, records: Indices) -> Indices:
+        """Return the block of each record, counted from 0."""
+        return self.runs.at(records) if isinstance(self.runs, Runs) else self.runs.of(records)
+
+    def place(self, records: Indices) -> Indices:
+        """Return where each record lies among all, counted from 0."""
+        if isinstance(self.runs, Runs):
+            return records
+        tiled = self.runs.tiled()
+        return self._ranks[records] if tiled is None else tiled.inverse(records)
+
+    @cached_property
+    def _ranks(self) -> Indices:
+        ranks = np.empty(self.length, np.int64)
+        ranks[np.argsort(self.block(np.arange(self.length)), kind="stable")] = np.arange(self.length)
+        return ranks
+
+
+@dataclass(frozen=True, eq=False)
 class _Storage:
     """Where the records of an epoch lie: blocks and places of all sources, one source after the other."""
 
@@ -89,23 +133,36 @@ class _Storage:
     length: int
     epoch: int
     piece: int
+    memory: int
+    lanes: int
 
     @cached_property
-    def _runs(self) -> dict[int, tuple[Runs, int, int]]:
-        """Of each source its blocks, the number of its first block, and the place of its first record."""
-        found: dict[int, tuple[Runs, int, int]] = {}
+    def _lain(self) -> dict[int, _Lain]:
+        """Of each source how its records lie."""
+        found: dict[int, _Lain] = {}
         blocks = places = 0
         for leaf in sources_of(self.node):
             if id(leaf.source) not in found:
-                runs = runs_of(leaf, self.piece)
-                found[id(leaf.source)] = runs, blocks, places
-                blocks, places = blocks + len(runs), places + runs.length
+                runs = placed_runs(leaf, self.memory, self.lanes)
+                runs = runs_of_leaf(leaf, self.piece) if isinstance(runs, Runs) else runs
+                found[id(leaf.source)] = _Lain(runs, blocks, places, leaf.length)
+                blocks, places = blocks + len(runs.nbytes), places + leaf.length
         return found
 
     @cached_property
     def nbytes(self) -> Indices:
         """Bytes of each block."""
-        return np.concatenate([np.empty(0, np.int64), *(runs.nbytes for runs, _, _ in self._runs.values())])
+        return np.concatenate([np.empty(0, np.int64), *(one.runs.nbytes for one in self._lain.values())])
+
+    def distinct(self, present: Indices) -> int:
+        """Return the bytes of what blocks have, once: less than theirs together where some share it."""
+        total = 0
+        for one in self._lain.values():
+            low, high = present.searchsorted([one.first, one.first + len(one.runs.nbytes)])
+            here = int(self.nbytes[present[low:high]].sum())
+            known = one.runs
+            total += here if isinstance(known, Runs) else here * known.distinct // max(int(known.nbytes.sum()), 1)
+        return total
 
     @cached_property
     def present(self) -> Indices:
@@ -120,11 +177,11 @@ class _Storage:
         blocks, places = np.zeros(len(positions), np.int64), np.zeros(len(positions), np.int64)
         weight = np.full(len(positions), -1)
         for leaf, records, rows in touched(self.node, At(positions, self.epoch)):
-            runs, first, begin = self._runs[id(leaf.source)]
-            heavier = weight[rows] < runs.total
+            lain = self._lain[id(leaf.source)]
+            heavier = weight[rows] < lain.weight
             rows, records = rows[heavier], records[heavier]
-            weight[rows] = runs.total
-            blocks[rows], places[rows] = first + runs.at(records), begin + records
+            weight[rows] = lain.weight
+            blocks[rows], places[rows] = lain.first + lain.block(records), lain.begin + lain.place(records)
         return blocks, places
 
 
@@ -163,7 +220,7 @@ def _block_shuffle(node: Node) -> BlockShuffled | None:
 def _words(node: Node) -> str:
     """Return the highest order that decides, as it is written."""
     while len(node.inputs) == 1:
-        if isinstance(node, Ordered) and (node.reorders or node.whole):
+        if isinstance(node, Ordered) and (node.reorders or node.whole) and not isinstance(node, Arranged):
             return node.words()
         node = node.inputs[0]
     return "storage order" if not node.inputs else node.words()

@@ -9,31 +9,21 @@ from typing import Any
 import numpy as np
 
 from headrace.core.address import At
-from headrace.core.errors import ArgumentError, HeadraceError, OrderError
+from headrace.core.errors import HeadraceError, OrderError
 from headrace.core.order import Repeat, Shuffle, Slice
 from headrace.core.runs import Runs
-from headrace.core.schema import Field, Schema
-from headrace.core.sizes import nbytes_of
 from headrace.core.source import Indices
 from headrace.core.subset import Subset
+from headrace.nodes.arranged import Arranged
 from headrace.nodes.batched import Batched
 from headrace.nodes.cached import Cached
 from headrace.nodes.joined import Concat, Mix, Zip
 from headrace.nodes.kept import Kept
 from headrace.nodes.leaf import Leaf
+from headrace.nodes.leaf_runs import PIECE, runs_of_leaf
 from headrace.nodes.node import Node, Over
 from headrace.nodes.ordered import Ordered
 from headrace.nodes.sharded import Sharded
-
-PIECE = 4 << 20
-"""Bytes of a block where records lie in memory, or in one mapped file: read ahead by any system, and few to list."""
-
-FEWEST = 512
-"""How many blocks there are there at least, as far as there are records."""
-
-
-GUESSED = 1000
-"""Bytes of a record of which nothing tells its size, and which is fetched by itself."""
 
 
 def runs_of(node: Node, most: int = PIECE) -> Runs:
@@ -48,7 +38,7 @@ def runs_of(node: Node, most: int = PIECE) -> Runs:
         ArgumentError: What a source says of its blocks cannot be.
     """
     if isinstance(node, Leaf):
-        return _of_leaf(node, most)
+        return runs_of_leaf(node, most)
     if isinstance(node, Cached):
         return runs_of(node.leaf, most)
     if isinstance(node, Concat):
@@ -59,6 +49,8 @@ def runs_of(node: Node, most: int = PIECE) -> Runs:
         return _of_batches(node, runs_of(node.input, most))
     if isinstance(node, Kept):
         return _narrowed(runs_of(node.input, most), lambda own: node.below(At(own)).positions, node.length)
+    if isinstance(node, Arranged):
+        return node.runs or runs_of(node.input, most)
     if isinstance(node, Ordered):
         return _of_ordered(node, most)
     if isinstance(node, Over) and not isinstance(node, Sharded):
@@ -66,62 +58,9 @@ def runs_of(node: Node, most: int = PIECE) -> Runs:
     raise _refusal(node)
 
 
-def blocks_of(leaf: Leaf, empty: bool = False) -> Runs | None:
-    """Return the blocks that a source says it has, with those that are empty or without; None where it says nothing.
-
-    Raises:
-        ArgumentError: What it says cannot be.
-    """
-    give = getattr(leaf.source, "blocks", None)
-    said = None if give is None else give()
-    if said is None:
-        return None
-    try:
-        starts, nbytes = said
-        return Runs.of(starts, nbytes, leaf.length, getattr(leaf.source, "expect", None) is not None, empty)
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(
-            f"{leaf.words()}: blocks() must return two arrays of whole numbers, where each block begins and how many "
-            f"bytes it has: {error}"
-        ) from error
-
-
 def is_there(node: Node) -> bool:
     """Say whether all that a chain reads is there already: no cache below is made on first use."""
     return not (isinstance(node, Cached) and not node.known) and all(map(is_there, node.inputs))
-
-
-def _of_leaf(leaf: Leaf, most: int) -> Runs:
-    known = blocks_of(leaf)
-    if known is not None:
-        return known
-    nbytes = _nbytes(leaf)
-    whole = Runs.of([0] if leaf.length else [], [nbytes] if leaf.length else [], leaf.length, False)
-    each = min(leaf.length * most // max(nbytes, 1), leaf.length // FEWEST)
-    return whole.cut(max(1, each)) if len(whole) else whole
-
-
-def _nbytes(leaf: Leaf) -> int:
-    """Return how many bytes the records of a source have, as far as that is known without reading."""
-    if leaf.columns is not None:
-        return nbytes_of(leaf.columns)
-    schema = leaf.schema()
-    size = None if schema is None else _size(schema)
-    return (GUESSED if size is None else size) * leaf.length
-
-
-def _size(known: Schema | Field) -> int | None:
-    """Return how many bytes a record, or a field of it, takes; None where records differ."""
-    if isinstance(known, Schema) or known.kind in ("batch", "tuple"):
-        sizes = [_size(one) for one in known.fields.values()]
-        return None if None in sizes else sum(size for size in sizes if size is not None)
-    if known.kind not in ("dense", "tensor") or None in known.shape:
-        return None
-    try:
-        item = np.dtype(known.dtype.rpartition(".")[2]).itemsize
-    except TypeError:
-        return None
-    return item * int(np.prod([size or 0 for size in known.shape], dtype=np.int64))
 
 
 def _joined(parts: list[Runs]) -> Runs:
