@@ -184,7 +184,12 @@ class Geometry:
     @cached_property
     def pads(self) -> bool:
         """Whether some windows may run past an end."""
-        return any(self._pads(axis) for axis in self.axes)
+        return bool(self.padded)
+
+    @cached_property
+    def padded(self) -> tuple[str, ...]:
+        """The dimensions in which some windows may run past an end."""
+        return tuple(axis.name for axis in self.axes if self._pads(axis))
 
     def _pads(self, axis: Axis) -> bool:
         if axis.partial != "pad":
