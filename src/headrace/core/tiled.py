@@ -109,3 +109,9 @@ class Tiled:
 
     def text(self) -> str:
         return f"tiles({len(self.counts)} of {' x '.join(map(str, self.shape))}, {self.digest})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tiled) and self.shape == other.shape and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.digest))

@@ -26,11 +26,19 @@ class Boxes:
         geometry: The patches.
         variables: What lies in chunks.
         edges: Along each dimension where boxes begin, and its end.
+        distinct: Bytes of all chunks that patches lie in, once; found for each dimension by itself.
     """
 
     geometry: Geometry
     variables: tuple[Variable, ...]
     edges: tuple[Indices, ...]
+    distinct: int
+
+    @classmethod
+    def of_chunks(cls, geometry: Geometry, variables: tuple[Variable, ...], edges: tuple[Indices, ...]) -> Boxes:
+        """Return boxes as they are given; see the class."""
+        whole = cls(geometry, variables, tuple(one[[0, -1]] for one in edges), 0)
+        return cls(geometry, variables, edges, int(whole.nbytes.sum()))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -74,12 +82,6 @@ class Boxes:
             reach.append((low, np.where(ends > firsts, high, low)))
         return reach
 
-    @cached_property
-    def distinct(self) -> int:
-        """Bytes of all chunks that patches lie in, once; by each dimension for itself."""
-        whole = Boxes(self.geometry, self.variables, tuple(edges[[0, -1]] for edges in self.edges))
-        return int(whole.nbytes.sum())
-
     def of(self, records: Indices) -> Indices:
         found = np.zeros(len(records), np.int64)
         starts = self.geometry.starts(records)
@@ -116,10 +118,10 @@ def boxes(cube: Cube, geometry: Geometry, memory: int, lanes: int) -> Boxes | No
         return None
     largest = max(chunked, key=lambda variable: variable.dtype.itemsize * int(np.prod(variable.shape)))
     finest = [_finest(axis, largest, chunked) for axis in geometry.axes]
-    found = Boxes(geometry, chunked, tuple(finest))
+    found = Boxes.of_chunks(geometry, chunked, tuple(finest))
     room = memory // (2 * lanes)
     if found.distinct <= memory:  # all of it is held, so nothing is fetched twice
-        return _Shared(geometry, chunked, found.edges)
+        return _Shared(geometry, chunked, found.edges, found.distinct)
     while _amplification(found) > AMPLIFICATION:
         larger = [one for one in _larger(found, finest) if int(one.nbytes.max(initial=0)) <= room]
         if not larger:
@@ -147,15 +149,15 @@ def _finest(axis: Axis, largest: Variable, others: Sequence[Variable]) -> Indice
 
 
 def _larger(boxes: Boxes, finest: Sequence[Indices]) -> list[Boxes]:
-    """Return the boxes with one more chunk along one dimension, for each dimension that has more."""
+    """Return larger boxes, for each dimension that has several: fewer along it, by one or by a quarter."""
     found = []
     for place, (edges, fine) in enumerate(zip(boxes.edges, finest, strict=True)):
         if len(edges) > 2:
-            each = -(-(len(fine) - 1) // (len(edges) - 1))
-            count = -(-(len(fine) - 1) // (each + 1))
-            cuts = np.arange(count + 1) * (len(fine) - 1) // count  # as alike as it goes
+            chunks, each = len(fine) - 1, -(-(len(fine) - 1) // (len(edges) - 1))
+            count = min(-(-chunks // (each + max(1, each // 4))), len(edges) - 2)
+            cuts = np.arange(count + 1) * chunks // count  # as alike as it goes
             wider = (*boxes.edges[:place], fine[cuts], *boxes.edges[place + 1 :])
-            found.append(Boxes(boxes.geometry, boxes.variables, wider))
+            found.append(Boxes(boxes.geometry, boxes.variables, wider, boxes.distinct))
     return found
 
 

@@ -21,6 +21,7 @@ from headrace.cubes.cube import Cube
 from headrace.cubes.gather import Cut, gather
 from headrace.cubes.geometry import Geometry
 from headrace.cubes.padding import filler
+from headrace.cubes.placing import Boxes, boxes
 
 CACHE_BYTES = 256 << 20
 
@@ -154,6 +155,16 @@ class PatchSource:
             if len(indices):
                 column.write(starts, out, self.chunks)
         return Batch._of(made, len(indices))
+
+    def placement(self, memory: int, lanes: int) -> Boxes | None:
+        """Return which patches lie in the same chunks, for a block shuffle of so much memory; None: all is at hand.
+
+        So much is held of decoded chunks from now on.
+        """
+        found = boxes(self.cube, self.geometry, memory, lanes)
+        if found is not None:
+            self.reserve(memory)
+        return found
 
     def reserve(self, nbytes: int) -> None:
         """Hold up to so many bytes of decoded chunks, if that is more than now."""
