@@ -158,7 +158,7 @@ def _middles(geometry: Geometry, dims: tuple[str, ...], numbers: Indices) -> tup
         axis = geometry.axis(dim)
         middle = starts[:, geometry.dims.index(dim)] + axis.size // 2 * axis.dilation
         found[:, place] = Axis(dim, axis.length, 1, 1).positions(middle, geometry.fill == "reflect")[:, 0]
-    there: NDArray[np.bool_] = (found >= 0).all(axis=1)
+    there: NDArray[np.bool_] = np.logical_and.reduce(found >= 0, axis=1)
     return found, None if there.all() else there
 
 

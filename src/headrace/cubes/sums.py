@@ -31,6 +31,9 @@ SMALL, LARGE = 32 << 20, 512 << 20
 TOGETHER = 64 << 20
 """Bytes of chunks that are asked for together, so that they are decoded beside each other."""
 
+WIDE = 1 << 31
+"""From how many elements on their number may not fit int32."""
+
 _SLAB = 1 << 16  # windows that are looked up together
 _BITS = 10  # of a first guess of the mean: few, so that sums of whole numbers less the guess are exact
 
@@ -127,7 +130,7 @@ def counts(variable: Variable, dims: Sequence[str], identity: str, keeper: Keepe
         keeper: Where it is kept.
     """
     own = _ordered(variable, dims)
-    dtype = np.dtype(np.int32 if prod(variable.shape) < 1 << 31 else np.int64)
+    dtype = np.dtype(np.int32 if prod(variable.shape) < WIDE else np.int64)
     shape = _shape(variable, own)
     if not keeper.fits(prod(shape) * dtype.itemsize):
         return None
