@@ -152,6 +152,7 @@ def sources(draw: st.DrawFn, fill: Any = None, dilated: bool = True) -> PatchSou
         rng = np.random.default_rng(draw(st.integers(0, 9)))
         array = rng.normal(draw(st.sampled_from([0.0, 300.0])), 2.0, shape).astype(draw(st.sampled_from(["f4", "f8"])))
         array = np.where(rng.random(shape) < draw(st.sampled_from([0.0, 0.3, 1.0])), np.nan, array).astype(array.dtype)
-        chunks = [draw(st.integers(1, 5)) for _ in dims] if dims and draw(st.booleans()) else None
+        chunked: bool = draw(st.booleans())
+        chunks = [draw(st.integers(1, 5)) for _ in dims] if dims and chunked else None
         made.append(variable(name, dims, np.asarray(array), chunks))
     return PatchSource(cube(lengths, *made), geometry)
