@@ -21,6 +21,9 @@ BASELINES = {
     "hierarchical": "numpy_mux",
     "mixing": "numpy_mix",
     "packing": "numpy_pack",
+    "patches": "numpy_patches",
+    "patches-zarr": "zarr_chunks",
+    "patches-overlap": "zarr_decode",
 }  # of all others the plain NumPy loop
 WRITES = 3  # of everything, by each store
 
@@ -35,8 +38,9 @@ class Outcome:
     """What one loader did, or why it did not.
 
     ``seconds`` holds the time of each timed epoch, by its turn; one that was left in the middle counts with the time
-    that all of it would have taken at its rate, and ``cut`` says so. Of stores ``written`` holds the time of each
-    writing, and ``stored`` the bytes on disk.
+    that all of it would have taken at its rate, and ``cut`` says so; ``share`` is less than 1 of a loader that always
+    goes through a part only. ``spent`` is the time that passed. Of stores ``written`` holds the time of each writing,
+    and ``stored`` the bytes on disk.
     """
 
     entry: Entry
@@ -48,6 +52,8 @@ class Outcome:
     reach: float = 0.0
     digest: str = ""
     padding: float = 0.0
+    share: float = 1.0
+    spent: float = 0.0
     problem: str = ""
     written: dict[int, float] = field(default_factory=dict)
     stored: int = 0
@@ -146,13 +152,14 @@ def run(data: Data, names: list[str], rounds: int, patience: float, say: Callabl
         for turn in range(1, rounds + 1):
             for name, process in running.items():
                 outcome = outcomes[name]
-                if outcome.problem or sum(outcome.seconds.values()) > patience:
+                if outcome.problem or outcome.spent > patience:
                     continue
                 process.order("time", turn)
                 answer = process.answer()
                 if "error" in answer:
                     outcome.problem = answer["error"]
                     continue
+                outcome.spent += answer["seconds"]
                 outcome.seconds[turn] = answer["seconds"] * outcome.records / answer["records"]
                 outcome.cut |= answer["cut"]
                 outcome.cores.append(answer["cpu"] / answer["seconds"])
@@ -208,6 +215,7 @@ def _checked(outcome: Outcome, running: dict[str, Process]) -> str:
     outcome.reach = answer.get("reach", 0.0)
     outcome.digest = answer.get("digest", "")
     outcome.padding = answer.get("padding", 0.0)
+    outcome.share = answer.get("share", 1.0)
     return ""
 
 

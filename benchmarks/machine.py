@@ -25,6 +25,10 @@ PACKAGES = {
     "spdl_augment": ("spdl-core",),
     "pescador_zmq": ("pescador", "pyzmq"),
     "tf_slices": ("tensorflow-cpu",),
+    "xbatcher_patches": ("xbatcher", "xarray", "dask"),
+    "zarr_chunks": ("zarr", "numcodecs"),
+    "headrace_zarr_rust": ("zarrs",),
+    "tensorstore_chunks": ("tensorstore",),
     "ffcv_beton": ("ffcv", "numpy", "torch"),
 }
 ASK = """

@@ -18,6 +18,15 @@ OURS = {  # of all others headrace_store
     "hierarchical": "headrace_mux",
     "mixing": "headrace_mix",
     "packing": "headrace_pack_best_fit",
+    "patches": "headrace_patches",
+    "patches-zarr": "headrace_zarr_blocks",
+    "patches-overlap": "headrace_zarr_blocks",
+    "patches-torch": "headrace_patches_torch",
+}
+BASES = {  # what a baseline is called at the head of a column, where it is no NumPy loop
+    "augment": "floor",
+    "patches-zarr": "zarr-python",
+    "patches-overlap": "decompression",
 }
 FLOOR = {"images": 0.9, "store": 0.9, "table": 0.7, "augment": 0.75}  # of the baseline
 RAW = 0.5  # of a raw write and fsync of the same bytes
@@ -35,8 +44,21 @@ AGAINST_PEERS = {  # by workload: the least that others of ours must reach, as a
     "hierarchical": (("headrace_mux", 25.0), ("headrace_mux_generators", 5.0)),
     "mixing": (("headrace_mix", 8.0), ("headrace_mix_slices", 8.0)),
     "packing": (),
+    **dict.fromkeys(("patches", "patches-zarr", "patches-overlap", "patches-torch"), ()),
 }
 AGAINST_ONE = {  # by workload: the least that one of ours must reach, as a multiple of another that does the same
+    "patches": (
+        ("headrace_patches", "numpy_patches", 0.9),
+        ("headrace_patches_shuffled", "numpy_patches_shuffled", 0.9),
+        ("headrace_patches", "xbatcher_patches", 5.0),
+        ("headrace_patches_shuffled", "xbatcher_patches_shuffled", 3.0),
+        ("headrace_patches", "xbatcher_patches_concat", 100.0),
+    ),
+    "patches-zarr": (
+        ("headrace_zarr_blocks", "xbatcher_zarr_shuffled", 18.0),
+        ("headrace_zarr", "xbatcher_zarr", 12.0),
+    ),
+    "patches-torch": (("headrace_patches_torch", "xbatcher_torch", 10.0),),
     "packing": (
         ("headrace_pack_best_fit", "grain_pack_best_fit", 1.0),
         ("headrace_pack_first_fit", "grain_pack_first_fit", 1.0),
@@ -50,6 +72,10 @@ RIVALS = {  # by workload: the peers that a goal speaks of, where it does not sp
 CARRIED_HEAD = (
     "| loader | batches/s | GB/s | × best peer | cores | n |",
     "| --- | ---: | ---: | ---: | ---: | ---: |",
+)
+UNBASED_HEAD = (
+    "| loader | records/s | GB/s | × best peer | cores | shuffle | n |",
+    "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
 )
 WRITTEN = ("write", "raw", "size")  # cells of stores alone
 DRAWN_HEAD = (
@@ -83,7 +109,7 @@ def number(value: float | None) -> str:
 def table(workload: Workload, outcomes: dict[str, Outcome]) -> list[str]:
     """Return the table of one workload: baselines, ours, then the rest, fastest first."""
     base, best = outcomes.get(contest.baseline(workload.name)), contest.best_peer(outcomes)
-    words = "floor" if workload.augmented else "NumPy loop"
+    words = BASES.get(workload.name, "NumPy loop")
     head = _head(workload)
     lines = [f"### {workload.title}", "", *(line.format(base=words) for line in head)]
     rank = {"baseline": 0, "ours": 1}
@@ -100,7 +126,7 @@ def table(workload: Workload, outcomes: dict[str, Outcome]) -> list[str]:
             "cores": number(max(each.cores)) if each.cores else "",
             "shuffle": f"{each.reach:.2f}" if each.reach else "none",
             "padding": f"{each.padding:.2%}",
-            "n": "part of 1" if each.cut else str(len(each.seconds)),
+            "n": _epochs(each),
         }
         for name in _without(workload):
             del cells[name]
@@ -111,6 +137,12 @@ def table(workload: Workload, outcomes: dict[str, Outcome]) -> list[str]:
     return [*lines, "", *_handed_over(workload, ran), ""]
 
 
+def _epochs(each: Outcome) -> str:
+    if each.cut:
+        return "part of 1"
+    return str(len(each.seconds)) + (f" x {each.share:.0%}" if each.share < 1 else "")
+
+
 def _head(workload: Workload) -> tuple[str, str]:
     if workload.carried:
         return CARRIED_HEAD
@@ -118,6 +150,8 @@ def _head(workload: Workload) -> tuple[str, str]:
         return PACKED_HEAD
     if workload.stored:
         return STORED_HEAD
+    if workload.name not in contest.BASELINES and workload.cube:
+        return UNBASED_HEAD
     return DRAWN_HEAD if workload.drawn else HEAD
 
 
@@ -129,6 +163,8 @@ def _without(workload: Workload) -> tuple[str, ...]:
         return (*WRITTEN, "base", "shuffle", "padding")
     if workload.packed:
         return (*WRITTEN, "shuffle")
+    if workload.name not in contest.BASELINES and workload.cube:
+        return (*WRITTEN, "base", "padding")
     return (*WRITTEN, "shuffle", "padding") if workload.drawn else (*WRITTEN, "padding")
 
 
@@ -149,6 +185,12 @@ def _handed_over(workload: Workload, ran: list[Outcome]) -> list[str]:
     digests = {each.digest for each in ran if each.digest}
     if digests:
         return [f"Bytes handed over by every loader in an epoch: {ran[0].size:,}, digest {', '.join(digests)}."]
+    if workload.cube and ran:
+        return [
+            f"Bytes of a whole epoch: {ran[0].size:,}. Every patch of one epoch was looked up, by a digest of its "
+            "words, among those cut straight from the cube: none was missing, doubled or other than there. Of a loader "
+            "that goes through a part, that part."
+        ]
     if workload.augmented and ran:
         return [
             f"Bytes handed over by every loader in an epoch: {ran[0].size:,}. Each record of every fifth batch was "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import shlex
 import sys
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 from benchmarks import contest, machine, making, report
 from benchmarks.figures import collect
 from benchmarks.loaders import LOADERS, OWN
-from benchmarks.workloads import FOLDER, QUICK, WORKLOADS, Data
+from benchmarks.workloads import FOLDER, QUICK, WORKLOADS, Data, Workload
 
 RESULTS = Path(__file__).parent / "results.md"
 READING = """\
@@ -21,14 +22,16 @@ peer* is the fastest library used as its own documentation says; *by hand* rows,
 inside a library, stand beside it. *cores*: processor time by wall time, threads included. *shuffle*: how far apart
 neighbours end up, 1 for a true global shuffle. Every epoch is checked to hand over each record once, and one epoch of
 each loader to hand over every byte; what is checked where records are drawn, or packed, stands below those tables.
-*part of 1*: an epoch that was left after 20 s, at its rate so far. With worker processes the clock starts behind the
-first batches, and *cores* counts all processes (see README.md)."""
+*part of 1*: an epoch that was left after 20 s, at its rate so far; *5 x 25%*: five epochs, of each a quarter. With
+worker processes the clock starts behind the first batches, and *cores* counts all processes (see README.md)."""
 
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small data: about three minutes, figures mean little")
-    parser.add_argument("--workload", choices=sorted(WORKLOADS), help="only this one, and none of our other figures")
+    parser.add_argument(
+        "--workload", choices=sorted(WORKLOADS), help="only this one, and those that begin with its name"
+    )
     parser.add_argument("--loaders", help="only these, by name, separated by commas: " + ", ".join(LOADERS))
     parser.add_argument("--own", action="store_true", help="only ours and the baselines: needs no other library")
     parser.add_argument("--figures", help="only these of our other figures, by name, separated by commas; no workload")
@@ -39,6 +42,14 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     if unknown:
         parser.error(f"no loader {', '.join(sorted(unknown))}; there are {', '.join(LOADERS)}")
     return chosen
+
+
+def _wanted(workload: Workload, name: str | None) -> bool:
+    return name is None or workload.name == name or workload.name.startswith(f"{name}-")
+
+
+def _in_tables(name: str, chosen: str) -> bool:
+    return any(_wanted(WORKLOADS[each], chosen) for each in LOADERS[name].workloads)
 
 
 def say(line: str) -> None:
@@ -59,8 +70,11 @@ def main() -> None:
     tables: list[str] = []
     goals: list[str] = []
     for workload in (QUICK if chosen.quick else WORKLOADS).values():
-        if chosen.workload in (None, workload.name) and not chosen.figures:
+        if not chosen.figures and _wanted(workload, chosen.workload):
             say(workload.title)
+            if workload.cube and importlib.util.find_spec("zarr") is None:
+                say("  left out: it needs zarr and xarray")
+                continue
             data = Data(workload)
             making.make(data)
             rounds = chosen.rounds or (2 if chosen.quick else 5)
@@ -68,10 +82,12 @@ def main() -> None:
             tables += report.table(workload, outcomes)
             goals += report.goals(workload, outcomes)
     figures: list[str] = []
-    if not chosen.workload and "headrace_store" in names:
-        only = chosen.figures.split(",") if chosen.figures else ()
+    own_figures = collect.OF_WORKLOADS.get(chosen.workload, ())
+    if (own_figures and not chosen.loaders) or (not chosen.workload and "headrace_store" in names):
+        only = chosen.figures.split(",") if chosen.figures else own_figures
         figures, more = collect.collect(chosen.quick, chosen.own, only, say)
         goals += more
+    shown = [name for name in names if not chosen.workload or _in_tables(name, chosen.workload)]
     lines = ["# Results", "", *(f"* {line}" for line in about)]
     lines.append("* " + ", ".join(f"{name} {version}" for name, version in machine.versions().items()))
     lines += [f"* `{shlex.join(['python', '-m', 'benchmarks.run', *sys.argv[1:]])}`", ""]
@@ -79,7 +95,7 @@ def main() -> None:
         lines += ["Small data: this shows that everything runs; the figures mean little.", ""]
     elif goals:
         lines += ["## Goals", "", "| what | goal | reached | |", "| --- | ---: | ---: | --- |", *goals, ""]
-    lines += ["## Loaders", "", READING, "", *tables, *figures, "## How each is used", "", *report.notes(names), ""]
+    lines += ["## Loaders", "", READING, "", *tables, *figures, "## How each is used", "", *report.notes(shown), ""]
     text = "\n".join(lines)
     print(text)
     output = chosen.output or (RESULTS if whole else FOLDER / "results.md")

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import augmenting, carrying, checks, drawing, packing, processes, storing
+from benchmarks import augmenting, carrying, checks, drawing, packing, patching, processes, storing
 from benchmarks.workloads import LONGEST, Data, chosen
 
 Batch = tuple[Any, NDArray[np.int64]]
@@ -148,6 +148,8 @@ def main(name: str, workload: str, size: str) -> None:
         jobs = {"check": drawing.check, "time": drawing.timed}
     elif data.workload.packed:
         jobs = {"check": packing.check, "time": packing.timed}
+    elif data.workload.cube:
+        jobs = {"check": patching.check, "time": patching.timed}
     elif data.workload.stored:
         jobs["write"] = lambda loader, data, number: storing.timed(name, data)
     for line in sys.stdin:

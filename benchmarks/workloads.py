@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 FOLDER = Path(__file__).parent / ".data"
 CROPPED = (56, 56, 3)
 LONGEST = 20.0  # seconds of an epoch, after which it is left
+CUBE, SMALL_CUBE = (2000, 128, 128), (200, 128, 128)
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,9 @@ class Workload:
     With ``drawn`` an epoch is that many draws, and ``records`` those that are drawn from (see ``drawing.py``): from
     ``streams`` of equal length, ``active`` at a time, each for about ``rate`` records, or from three parts by
     ``weights``. With ``stored`` each loader also writes all records, from memory (see ``storing.py``). With ``packed``
-    sequences are put together into bins of that length, of which ``batch`` make a batch
-    (see ``packing.py``); no sequence is longer than ``longest``.
+    sequences are put together into bins of that length, of which ``batch`` make a batch (see ``packing.py``); no
+    sequence is longer than ``longest``. With ``cube`` records are windows of a cube of that shape, of which neighbours
+    in space share ``overlap`` elements; an epoch goes ``passes`` times through them (see ``patching.py``).
     """
 
     name: str
@@ -50,6 +52,9 @@ class Workload:
     packed: int = 0
     stored: bool = False
     longest: int = 20_000
+    cube: tuple[int, ...] = ()
+    overlap: int = 0
+    passes: int = 1
 
     @property
     def ragged(self) -> bool:
@@ -58,7 +63,7 @@ class Workload:
     @property
     def counted(self) -> int:
         """How many records an epoch hands over."""
-        return self.drawn or self.records
+        return self.drawn or self.records * self.passes
 
     @property
     def batches(self) -> int:
@@ -75,6 +80,8 @@ class Workload:
             return (
                 f"{self.name}: batches of {self.dtype} {list(self.shape or ())} {how}, from a process in the background"
             )
+        if self.cube:
+            return f"{self.name}: {self.records:,} patches of {self.dtype} {list(self.shape or ())}{self._cut_from}"
         if self.packed:
             return (
                 f"{self.name}: {self.records:,} int32 sequences (lognormal, mean 500, but none above {self.longest:,}) "
@@ -88,6 +95,13 @@ class Workload:
             return f"{self.name}: {what}, written from memory, then read, batch {self.batch}"
         then = f", cropped to {list(CROPPED)}, flipped, float32" if self.augmented else ""
         return f"{self.name}: {self.records:,} records of {each} + label{then}, batch {self.batch}"
+
+    @property
+    def _cut_from(self) -> str:
+        shared = f", overlap {self.overlap} in space" if self.overlap else ""
+        where = "in memory" if self.name == "patches" else "in Zarr, compressed"
+        passes = f", {self.passes} times, into torch" if self.passes > 1 else ""
+        return f"{shared}, of a cube {list(self.cube)} {where}, batch {self.batch}{passes}"
 
     @property
     def _sources(self) -> str:
@@ -109,6 +123,10 @@ WORKLOADS = {
         Workload("hierarchical", 1_000_000, 256, (128,), "float32", drawn=131_072, streams=1000, active=100, rate=64),
         Workload("mixing", 1_000_000, 256, (32,), "float32", files="table", drawn=256_000, weights=(0.7, 0.2, 0.1)),
         Workload("packing", 100_000, 16, None, "int32", packed=2048, longest=2047),
+        Workload("patches", 3_200, 16, (10, 32, 32), "float32", cube=CUBE),
+        Workload("patches-zarr", 3_200, 16, (10, 32, 32), "float32", files="patches", cube=CUBE),
+        Workload("patches-overlap", 9_800, 16, (10, 32, 32), "float32", files="patches", cube=CUBE, overlap=16),
+        Workload("patches-torch", 3_200, 16, (10, 32, 32), "float32", files="patches", cube=CUBE, passes=5, lead_in=40),
     )
 }
 QUICK = {
@@ -122,6 +140,10 @@ QUICK = {
     "hierarchical": replace(WORKLOADS["hierarchical"], records=100_000, drawn=12_800, quick=True),
     "mixing": replace(WORKLOADS["mixing"], records=15_000, drawn=6_400, quick=True),
     "packing": replace(WORKLOADS["packing"], records=4_000, quick=True),
+    "patches": replace(WORKLOADS["patches"], records=320, cube=SMALL_CUBE, quick=True),
+    "patches-zarr": replace(WORKLOADS["patches-zarr"], records=320, cube=SMALL_CUBE, quick=True),
+    "patches-overlap": replace(WORKLOADS["patches-overlap"], records=980, cube=SMALL_CUBE, quick=True),
+    "patches-torch": replace(WORKLOADS["patches-torch"], records=320, cube=SMALL_CUBE, lead_in=4, quick=True),
 }
 PLAIN = ("images", "table", "ragged")
 
@@ -158,6 +180,8 @@ class Data:
             return self.workload.records * (4 * math.prod(CROPPED) + 8)
         if self.workload.drawn:
             return self.workload.drawn * (4 * math.prod(self.workload.shape or ()) + 8)
+        if self.workload.cube:
+            return self.workload.counted * 4 * math.prod(self.workload.shape or ())
         if self.workload.packed:
             return self.column("values").nbytes
         names = ["values", "label"] if self.workload.ragged else ["payload", "label"]

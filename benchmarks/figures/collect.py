@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from benchmarks import making
-from benchmarks.figures import child, stores
+from benchmarks.figures import child, patches, stores
 from benchmarks.report import goal, number
 from benchmarks.workloads import PLAIN, QUICK, WORKLOADS, Data
 
@@ -27,11 +27,11 @@ Lines = list[str]
 
 def collect(quick: bool, own: bool, only: Collection[str], say: Callable[[str], None]) -> tuple[Lines, Lines]:
     """Return the lines of the figures' table, and those of the goals; with ``only`` those of some figures."""
-    for name in PLAIN:
+    for name in () if tuple(only) in OF_WORKLOADS.values() else PLAIN:
         making.make(Data((QUICK if quick else WORKLOADS)[name]))
     size, runs = ("quick", 2) if quick else ("full", RUNS)
     lines, goals = list(HEAD), list[str]()
-    for measure in (*MEASURES, *stores.measures(own)):
+    for measure in (*MEASURES, *stores.measures(own), *patches.MEASURES):
         name = measure.__name__.strip("_")
         if only and name not in only:
             continue
@@ -160,4 +160,5 @@ def _sources(size: str, runs: int) -> tuple[Lines, Lines]:
     return lines, goals
 
 
+OF_WORKLOADS = {"patches": tuple(measure.__name__ for measure in patches.MEASURES)}
 MEASURES = (_latency, _virtual, _writing, _memory, _importing, _starting, _metering, _predicting, _sources)

@@ -7,6 +7,7 @@ below the tables.
 from __future__ import annotations
 
 import ast
+import importlib.util
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ class Entry:
     environment: str | None = None  # a virtual environment of its own, beside the one that runs all others
     workloads: tuple[str, ...] = PLAIN
     absent: Mapping[str, str] = field(default_factory=dict)  # why not, of workloads in whose tables it is missed
+    needs: str = ""  # a module, of ours and baselines, without which they are left out where there are no peers
 
     @property
     def note(self) -> str:
@@ -52,6 +54,8 @@ class Entry:
 AUGMENT, CARRIED = ("augment",), ("transport", "made")
 STORES = (*PLAIN, "store")
 STREAMS, MIXING, PACKING = ("hierarchical",), ("mixing",), ("packing",)
+PATCHES, IN_ZARR, INTO_TORCH = ("patches",), ("patches-zarr",), ("patches-torch",)
+OVERLAPPING = (*IN_ZARR, "patches-overlap")
 LOADERS = {
     each.name: each
     for each in (
@@ -127,6 +131,37 @@ LOADERS = {
         Entry("grain_pack_best_fit", "Grain, best fit", "peer", workloads=PACKING),
         Entry("grain_pack_first_fit", "Grain, first fit", "peer", workloads=PACKING),
         Entry("grain_pack_concat_split", "Grain, split", "peer", workloads=PACKING),
+        Entry("numpy_patches", "plain NumPy loop, in order", "baseline", workloads=PATCHES),
+        Entry("numpy_patches_shuffled", "plain NumPy loop, shuffled", "baseline", workloads=PATCHES),
+        Entry("headrace_patches", "Headrace, in order", "ours", workloads=PATCHES, needs="xarray"),
+        Entry("headrace_patches_shuffled", "Headrace, shuffled", "ours", workloads=PATCHES, needs="xarray"),
+        Entry("xbatcher_patches", "xbatcher, in order, unstacked", "peer", workloads=PATCHES),
+        Entry("xbatcher_patches_shuffled", "xbatcher, shuffled, unstacked", "peer", workloads=PATCHES),
+        Entry("xbatcher_patches_concat", "xbatcher, in order, stacked", "peer", workloads=PATCHES),
+        Entry("zarr_decode", "decompression alone, 2 threads", "baseline", workloads=OVERLAPPING, needs="zarr"),
+        Entry("zarr_chunks", "zarr-python, each chunk once, in order", "baseline", workloads=IN_ZARR, needs="zarr"),
+        Entry("tensorstore_chunks", "tensorstore, each chunk once, in order", "by hand", workloads=IN_ZARR),
+        Entry("headrace_zarr", "Headrace, in order", "ours", workloads=OVERLAPPING, needs="zarr"),
+        Entry("headrace_zarr_threads", "Headrace, in order, 2 threads", "ours", workloads=OVERLAPPING, needs="zarr"),
+        Entry("headrace_zarr_dask", "Headrace, in order, through dask", "ours", workloads=IN_ZARR, needs="zarr"),
+        Entry("headrace_zarr_blocks", "Headrace, shuffled by blocks", "ours", workloads=OVERLAPPING, needs="zarr"),
+        Entry(
+            "headrace_zarr_blocks_threads",
+            "Headrace, shuffled by blocks, 2 threads",
+            "ours",
+            workloads=OVERLAPPING,
+            needs="zarr",
+        ),
+        Entry("xbatcher_zarr", "xbatcher, in order", "peer", workloads=OVERLAPPING),
+        Entry("xbatcher_zarr_dask", "xbatcher, in order, through dask", "peer", workloads=IN_ZARR),
+        Entry("xbatcher_zarr_shuffled", "xbatcher, shuffled", "peer", workloads=OVERLAPPING),
+        Entry("headrace_zarr_rust", "Headrace, shuffled by blocks, zarrs", "ours", workloads=IN_ZARR, needs="zarrs"),
+        Entry("headrace_patches_torch", "Headrace", "ours", workloads=INTO_TORCH, needs="torch"),
+        Entry("xbatcher_torch", "xbatcher, `MapDataset`", "peer", workloads=INTO_TORCH),
     )
 }
-OWN = [name for name, entry in LOADERS.items() if entry.kind in ("baseline", "ours")]
+OWN = [
+    name
+    for name, entry in LOADERS.items()
+    if entry.kind in ("baseline", "ours") and (not entry.needs or importlib.util.find_spec(entry.needs))
+]

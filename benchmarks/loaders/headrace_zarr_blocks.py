@@ -1,0 +1,18 @@
+"""The same shuffled by blocks: `.block_shuffle(memory="64 MB", seed=seed)`. One thread of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks import patching
+from benchmarks.loaders.headrace_zarr import batches, patches
+from benchmarks.workloads import Data
+
+
+class Loader:
+    def __init__(self, data: Data) -> None:
+        self.data = data
+
+    def epoch(self, number: int) -> Iterator[Any]:
+        return batches(patches(self.data).block_shuffle(patching.MEMORY, number), self.data)

@@ -1,0 +1,18 @@
+"""The same in random order: `generator[index]`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks import patching
+from benchmarks.loaders.xbatcher_patches import generator, shuffled
+from benchmarks.workloads import Data
+
+
+class Loader:
+    def __init__(self, data: Data) -> None:
+        self.data, self.dataset = data, patching.labelled(data)
+
+    def epoch(self, number: int) -> Iterator[Any]:
+        return shuffled(generator(self.dataset, self.data), number)

@@ -1,0 +1,23 @@
+"""`BatchGenerator(xr.open_zarr(path, chunks=None), ...)`, which is without dask, in order. Each epoch goes through a
+quarter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks import patching
+from benchmarks.loaders.xbatcher_patches import generator, ordered
+from benchmarks.workloads import Data
+
+
+class Loader:
+    ordered = True
+    share = 0.25
+
+    def __init__(self, data: Data) -> None:
+        self.data, self.dataset = data, patching.opened(data, chunks=None)
+
+    def epoch(self, number: int) -> Iterator[Any]:
+        return ordered(generator(self.dataset, self.data))
