@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headrace.cubes import stripes as striping
 from headrace.cubes import sums
 from headrace.cubes.keeper import Held
-from headrace.cubes.sums import counts, elements, stripes, totals, valid
+from headrace.cubes.stripes import elements, stripes
+from headrace.cubes.sums import counts, totals, valid
 from tests.cubes.drawn import InChunks, variable
 
 SHAPES = st.lists(st.integers(1, 7), min_size=1, max_size=4).map(tuple)
@@ -56,8 +58,8 @@ def test_looked_up_sums_are_the_sums(
 def test_each_chunk_is_read_once_unless_stripes_are_too_large(
     dims: str, small: int, large: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sums, "SMALL", small)
-    monkeypatch.setattr(sums, "LARGE", large)
+    monkeypatch.setattr(striping, "SMALL", small)
+    monkeypatch.setattr(striping, "LARGE", large)
     array = drawn((11, 6, 7), 3, "f4")
     one = InChunks("v", ("t", "y", "x"), array, (4, 4, 3))
     table = counts(one, dims, "", Held())

@@ -17,7 +17,8 @@ from headrace.cubes.cube import Variable
 from headrace.cubes.geometry import Geometry
 from headrace.cubes.keeper import Keeper
 from headrace.cubes.source import PatchSource
-from headrace.cubes.sums import elements, valid
+from headrace.cubes.stripes import elements
+from headrace.cubes.sums import valid
 from headrace.cubes.sweeping import patch_shape
 
 __all__ = [

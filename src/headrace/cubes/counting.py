@@ -15,7 +15,7 @@ from headrace.cubes.geometry import Geometry
 from headrace.cubes.keeper import Held, Keeper
 from headrace.cubes.source import PatchSource
 from headrace.cubes.sums import can_lack, counts, totals, valid
-from headrace.cubes.sweeping import narrowed, patch_shape, sweep, within
+from headrace.cubes.sweeping import has_whole, narrowed, patch_shape, sweep, within
 
 FEW = 8
 """Patches are read one by one where they have fewer than a share of one in so many of the variable's elements."""
@@ -118,13 +118,7 @@ def _by_table(source: PatchSource, variable: Variable, numbers: Indices) -> bool
 
 def _cut(geometry: Geometry, variable: Variable) -> tuple[str, ...]:
     """Return the dimensions along which patches do not have the whole; the first one where they have that of all."""
-    placed = () if geometry.places is None else geometry.places.dims
-    cut = []
-    for dim in variable.dims:
-        axis = geometry.axis(dim)
-        whole = axis.size == axis.length and axis.count == 1 and axis.offset == 0 and dim not in placed
-        if not whole or axis.dilation > 1:
-            cut.append(dim)
+    cut = [dim for dim in variable.dims if not has_whole(geometry, dim)]
     return tuple(cut or variable.dims[:1])
 
 

@@ -82,6 +82,13 @@ def _edges(source: PatchSource, dim: str) -> Indices | None:
     return None if edges is None else edges[largest.dims.index(dim)]
 
 
+def has_whole(geometry: Geometry, dim: str) -> bool:
+    """Say whether every patch has the whole of a dimension."""
+    axis = geometry.axis(dim)
+    placed = geometry.places is not None and dim in geometry.places.dims
+    return axis.size == axis.length and axis.dilation == axis.count == 1 and axis.offset == 0 and not placed
+
+
 def within(geometry: Geometry, dims: Iterable[str], numbers: Indices) -> NDArray[np.bool_] | None:
     """Return which elements of patches lie within the cube, ``(n, *sizes)``; None where all do, or are mirrored.
 

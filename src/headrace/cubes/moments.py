@@ -1,0 +1,116 @@
+"""How many values, their mean, their spread and their bounds, gathered piece by piece.
+
+Pieces are merged as by T. Chan, G. Golub and R. LeVeque, "Updating formulae and a pairwise algorithm for computing
+sample variances", Stanford STAN-CS-79-773, 1979: the sum of squared distances from a common mean is that of each piece
+from its own, and what the distance of the two means adds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.core.source import Indices
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Of one cell or of many, each array ``(cells,)``.
+
+    Args:
+        count: How many values.
+        mean: Of them; 0 where there are none.
+        squares: The sum of their squared distances from the mean.
+        low: The least, infinite where there are none.
+        high: The greatest.
+
+    >>> moments = Moments.none(1)
+    >>> moments.add(np.array([0, 0]), Moments.of(np.array([[1.0, 2.0], [3.0, 6.0]])))
+    >>> moments.mean, moments.std
+    (array([3.]), array([1.87082869]))
+    """
+
+    count: Indices
+    mean: Floats
+    squares: Floats
+    low: Floats
+    high: Floats
+
+    @classmethod
+    def none(cls, cells: int) -> Moments:
+        """Return those of no values."""
+        zeros = np.zeros(cells)
+        return cls(np.zeros(cells, np.int64), zeros, zeros.copy(), np.full(cells, np.inf), np.full(cells, -np.inf))
+
+    @classmethod
+    def of(cls, values: Floats, there: NDArray[np.bool_] | None = None) -> Moments:
+        """Return those of each row of values ``(rows, n)``; of those that are there, if that is said."""
+        rows = len(values)
+        if there is None or there.all():
+            count = np.full(rows, values.shape[1], np.int64)
+            low, high = values.min(1, initial=np.inf), values.max(1, initial=-np.inf)
+        else:
+            count = there.sum(1)
+            low = values.min(1, initial=np.inf, where=there)
+            high = values.max(1, initial=-np.inf, where=there)
+            values = np.where(there, values, 0.0)
+        some = np.maximum(count, 1)
+        with np.errstate(invalid="ignore", over="ignore"):  # of infinite values
+            mean = values.sum(1) / some
+            apart = values - mean[:, None]
+            if there is not None:
+                apart[~there] = 0.0
+            squares = np.einsum("ij,ij->i", apart, apart)
+        return cls(count, mean, squares, low, high)
+
+    def add(self, cells: Indices, pieces: Moments) -> None:
+        """Merge pieces into cells.
+
+        Args:
+            cells: The cell of each piece, some of them equal.
+            pieces: As many.
+        """
+        with np.errstate(invalid="ignore", over="ignore"):
+            here, new = pieces._together(cells)
+            old = self.count[here]
+            count = old + new.count
+            some = np.maximum(count, 1)
+            apart = np.where(new.count > 0, new.mean - self.mean[here], 0.0)
+            self.mean[here] += apart * (new.count / some)
+            self.squares[here] += new.squares + apart * apart * (old * (new.count / some))
+        self.count[here] = count
+        self.low[here] = np.minimum(self.low[here], new.low)
+        self.high[here] = np.maximum(self.high[here], new.high)
+
+    def take(self, cells: Indices | NDArray[np.bool_]) -> Moments:
+        """Return those of some cells, by their numbers or a mask: a copy."""
+        return Moments(self.count[cells], self.mean[cells], self.squares[cells], self.low[cells], self.high[cells])
+
+    def _together(self, cells: Indices) -> tuple[Indices, Moments]:
+        """Return the cells that occur, ascending, and what all pieces of each have together."""
+        here, place = np.unique(cells, return_inverse=True)
+        if len(here) == len(cells):  # put into their order
+            return here, self.take(np.argsort(cells))
+        made = Moments.none(len(here))
+        np.add.at(made.count, place, self.count)
+        weights = self.count / np.maximum(made.count, 1)[place]
+        first = np.zeros(len(here))
+        first[place] = self.mean  # summing distances from one of the means loses less than summing the means
+        made.mean[:] = first + np.bincount(place, weights * (self.mean - first[place]), len(here))
+        apart = np.where(self.count > 0, self.mean - made.mean[place], 0.0)
+        made.squares[:] = np.bincount(place, self.squares + self.count * apart * apart, len(here))
+        np.minimum.at(made.low, place, self.low)
+        np.maximum.at(made.high, place, self.high)
+        return here, made
+
+    @property
+    def std(self) -> Floats:
+        """The standard deviation, of all values there are (``ddof=0``); NaN where there are none."""
+        found = np.full(len(self.count), np.nan)
+        np.divide(self.squares, self.count, out=found, where=self.count > 0)
+        root: Floats = np.sqrt(found)
+        return root
