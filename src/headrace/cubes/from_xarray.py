@@ -1,0 +1,140 @@
+"""A Dataset of xarray as a cube: each variable by what lies under it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from headrace.core.errors import ArgumentError, KindError
+from headrace.cubes import identity
+from headrace.cubes.arrays import AtHand
+from headrace.cubes.assembling import KINDS, NAME, chosen, made
+from headrace.cubes.cube import Cube
+from headrace.cubes.lazy import InChunks, foreign
+from headrace.cubes.unwrapping import View, unwrapped
+
+_WRITTEN = ("units", "calendar")  # of labels, what they need to be written back as they were
+
+
+def cube_of(data: Any, wanted: Sequence[str] | None = None) -> Cube:
+    """Return the cube of a Dataset or a DataArray.
+
+    Raises:
+        KindError: Names are no text, or values objects.
+        ArgumentError: There is nothing to cut patches from.
+        ColumnError: There is no variable of a name that is wanted.
+    """
+    dataset = _dataset(data)
+    for name in (*dataset.data_vars, *dataset.dims):
+        if not isinstance(name, str):
+            raise KindError(f"names of variables and dimensions are text, got {name!r}: rename it first")
+    names = chosen([str(name) for name in dataset.data_vars], wanted)
+    if not names:
+        raise ArgumentError("the Dataset has no data variables; a coordinate becomes one by reset_coords()")
+    variables = [_variable(name, dataset[name].variable) for name in names]
+    coords = [_coordinate(str(name), coord.variable) for name, coord in dataset.coords.items()]
+    labels = {str(name): coord.variable for name, coord in dataset.coords.items()}
+    return made(
+        variables,
+        coords,
+        attrs=dict(dataset.attrs),
+        variable_attrs={name: dict(dataset[name].attrs) for name in (*names, *labels)},
+        encoding={name: found for name, label in labels.items() if (found := _encoding(label.encoding))},
+    )
+
+
+def _dataset(data: Any) -> xr.Dataset:
+    if isinstance(data, xr.Dataset):
+        return data
+    name = NAME if data.name is None else data.name
+    if name in data.coords:
+        raise ArgumentError(f"the array is called {name!r} as one of its coordinates: give it a name by rename('...')")
+    whole: xr.Dataset = data.to_dataset(name=name)
+    whole.attrs = {}
+    return whole
+
+
+def _encoding(encoding: Mapping[Any, Any]) -> dict[str, Any]:
+    return {key: encoding[key] for key in _WRITTEN if key in encoding}
+
+
+def _coordinate(name: str, variable: xr.Variable) -> Any:
+    if isinstance(variable, xr.IndexVariable) or variable.dtype.kind not in KINDS:  # objects are not read in chunks
+        return AtHand(name, _dims(variable), np.asarray(variable.values))
+    return _variable(name, variable)
+
+
+def _dims(variable: xr.Variable) -> tuple[str, ...]:
+    return tuple(map(str, variable.dims))
+
+
+def _variable(name: str, variable: xr.Variable) -> Any:
+    under = variable._data
+    if isinstance(under, np.ndarray):
+        return AtHand(name, _dims(variable), under)
+    if _is_dask(under):
+        return of_dask(name, _dims(variable), under, variable.encoding)
+    if not _is_lazy(under):
+        return AtHand(name, _dims(variable), np.asarray(variable.values))
+    return _lazy(name, _dims(variable), np.dtype(variable.dtype), under, variable.encoding)
+
+
+def of_dask(name: str, dims: tuple[str, ...], array: Any, encoding: Mapping[str, Any]) -> Any:
+    """Return a variable over a dask array; over what the array reads where it does nothing else."""
+    from headrace.cubes import dask_chunks
+
+    if any(np.isnan(size) for sizes in array.chunks for size in sizes):
+        raise ArgumentError(f"variable {name!r} has chunks of unknown sizes: call compute_chunk_sizes() on it first")
+    under = dask_chunks.unbroken(array)
+    if under is not None and (_is_lazy(under) or _is_zarr(under)):
+        return _lazy(name, dims, np.dtype(array.dtype), under, encoding)
+    sources = [_known(unwrapped(found), {}) for found in dask_chunks.sources(array)]
+    return dask_chunks.DaskChunks(name, dims, array, identity.of_dask(array, sources))
+
+
+def _lazy(name: str, dims: tuple[str, ...], dtype: np.dtype[Any], data: Any, encoding: Mapping[str, Any]) -> Any:
+    view = unwrapped(data)
+    if isinstance(view.array, np.ndarray) and not view.decoders:
+        return AtHand(name, dims, np.asarray(data))
+    array = _zarr_under(view.array)
+    if array is not None:
+        from headrace.cubes.zarr_chunks import ZarrChunks
+
+        chunks: Any = ZarrChunks(name, array)
+    else:
+        itemsize = np.dtype(getattr(view.array, "dtype", dtype)).itemsize
+        whole = view.array is data  # a selection that cannot be seen through: chunks of the file say nothing
+        where = str(encoding.get("source") or type(view.array).__name__)
+        chunks = foreign(name, view.array, itemsize, {} if whole else encoding, where)
+    return InChunks(name, dims, dtype.newbyteorder("="), chunks, view.alone(), _known(view, encoding))
+
+
+def _known(view: View, encoding: Mapping[str, Any]) -> str:
+    array = _zarr_under(view.array)
+    if array is not None:
+        return identity.of_view(view, identity.of_zarr(array))
+    if isinstance(view.array, np.ndarray):
+        return identity.of_view(view, AtHand("", (), view.array).identity())
+    return identity.of_view(view, identity.of_source(view.array, encoding))
+
+
+def _zarr_under(array: Any) -> Any | None:
+    """Return the ``zarr.Array`` that is read, where its values are taken as they are."""
+    found: Any = getattr(array, "_array", None) if type(array).__name__ == "ZarrArrayWrapper" else array
+    return found if _is_zarr(found) and found.dtype == array.dtype and found.dtype.kind in KINDS else None
+
+
+def _is_zarr(data: object) -> bool:
+    return any(kind.__name__ == "Array" and kind.__module__.startswith("zarr.") for kind in type(data).__mro__)
+
+
+def _is_dask(data: object) -> bool:
+    return any(kind.__name__ == "Array" and kind.__module__.startswith("dask.") for kind in type(data).__mro__)
+
+
+def _is_lazy(data: object) -> bool:
+    """Say whether it is one of xarray's arrays that read when they are asked."""
+    return any(kind.__name__ == "ExplicitlyIndexed" for kind in type(data).__mro__) or hasattr(data, "indexer_cls")

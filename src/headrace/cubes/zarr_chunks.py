@@ -1,0 +1,286 @@
+"""Chunks of a Zarr array: several at a time, each fetched and decoded once.
+
+Three ways, of which the first that an array allows is taken. **Straight**: where store and codecs offer to work
+without an event loop, threads fetch and decode. **Together**: the bytes of all chunks are asked for at once, and each
+is decoded when it is there. **By selections**: zarr itself reads boxes, as for chunks within shards, whose index is
+then read once for each box. The first spares the turns through zarr's loop, and both of the first two the copy into a
+result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.sync import sync
+
+from headrace.core.errors import UnreachableError
+from headrace.core.source import Indices
+from headrace.cubes import failing
+from headrace.cubes.grid import blocks, box, even
+
+AT_ONCE = 64
+"""Chunks that are asked for at the same time, at most."""
+
+_PLAIN_PIPELINES = ("BatchedCodecPipeline",)  # whose decode() is written
+
+
+class _Codecs(NamedTuple):
+    """How the bytes of a chunk become an array.
+
+    Args:
+        pipeline: Of zarr, which decodes in its event loop.
+        spec: What it has to be told.
+        straight: The codecs in the order of decoding with what each has to be told, where all work without a loop.
+    """
+
+    pipeline: Any
+    spec: Any
+    straight: list[tuple[Any, Any]] | None
+
+
+@dataclass(frozen=True, eq=False)
+class ZarrChunks:
+    """The chunks of a Zarr array, as they are stored: nothing but the byte order is changed.
+
+    A chunk that is not there has the fill value in each element, as Zarr says. Of arrays in shards the chunks are those
+    within.
+
+    Args:
+        name: What errors call the variable.
+        array: ``zarr.Array``, of format 2 or 3.
+    """
+
+    name: str
+    array: Any
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"name": self.name, "array": self.array}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.array.shape)
+
+    @cached_property
+    def dtype(self) -> np.dtype[Any]:
+        found: np.dtype[Any] = np.dtype(self.array.dtype).newbyteorder("=")
+        return found
+
+    @cached_property
+    def edges(self) -> tuple[Indices, ...]:
+        sizes = self._sizes
+        if sizes is None:
+            return blocks(self.shape, self.dtype.itemsize)
+        return tuple(even(length, size) for length, size in zip(self.shape, sizes))
+
+    @cached_property
+    def _sizes(self) -> tuple[int, ...] | None:
+        try:
+            return tuple(map(int, self.array.chunks))
+        except (NotImplementedError, AttributeError, TypeError):  # chunks of several sizes
+            return None
+
+    @cached_property
+    def _shards(self) -> tuple[int, ...] | None:
+        found = getattr(self.array, "shards", None)
+        return None if found is None else tuple(map(int, found))
+
+    @property
+    def where(self) -> str:
+        """The place of the array: of its store, and there."""
+        return str(self.array.store_path)
+
+    # Reading
+
+    def read(self, places: Sequence[tuple[int, ...]]) -> list[NDArray[Any]]:
+        """Return chunks, cut at the end of the array; not to be written to.
+
+        Raises:
+            StoreError: One cannot be read; ``DamageError`` where it cannot be decoded.
+        """
+        codecs = self._codecs
+        if codecs is None:
+            return self._selected(places)
+        if codecs.straight is not None:
+            threads = min(len(places), _processors())
+            if threads < 2:
+                return [self._straight(place) for place in places]
+            with ThreadPoolExecutor(threads) as pool:
+                return list(pool.map(self._straight, places))
+        return self._run(self._together(places))
+
+    @cached_property
+    def _codecs(self) -> _Codecs | None:
+        """How chunks are decoded one by one; None where zarr has to do it, such as within shards."""
+        if self._sizes is None or self._shards is not None:
+            return None
+        try:
+            inner = _inner(self.array)
+            pipeline = inner.codec_pipeline
+            if type(pipeline).__name__ not in _PLAIN_PIPELINES:
+                return None
+            config = getattr(inner, "config", None) or inner._config
+            if inner.metadata.zarr_format == 2 and hasattr(inner.metadata, "order"):
+                config = type(config).from_dict({**config.to_dict(), "order": inner.metadata.order})
+            spec = inner.metadata.get_chunk_spec((0,) * len(self.shape), config, default_buffer_prototype())
+            return _Codecs(pipeline, spec, _straight(pipeline, spec, self.array.store_path.store))
+        except (AttributeError, TypeError):  # a zarr that is made in another way
+            return None
+
+    def _straight(self, place: tuple[int, ...]) -> NDArray[Any]:
+        assert self._codecs is not None and self._codecs.straight is not None
+        key = self._key(place)
+        path = self.array.store_path
+        try:
+            found = path.store.get_sync(f"{path.path}/{key}".strip("/"), prototype=default_buffer_prototype())
+        except Exception as error:
+            raise failing.unread(self.name, place, self._at(key), error) from error
+        if found is None:
+            return self._filled(place)
+        try:
+            for codec, spec in self._codecs.straight:
+                found = codec._decode_sync(found, spec)
+            return self._cut(found.as_numpy_array(), place)
+        except Exception as error:
+            raise _decoding(self.name, place, self._at(key), error) from error
+
+    async def _together(self, places: Sequence[tuple[int, ...]]) -> list[NDArray[Any]]:
+        assert self._codecs is not None
+        turn, codecs, prototype = asyncio.Semaphore(AT_ONCE), self._codecs, default_buffer_prototype()
+
+        async def one(place: tuple[int, ...]) -> NDArray[Any]:
+            key = self._key(place)
+            async with turn:
+                try:
+                    found = await (self.array.store_path / key).get(prototype=prototype)
+                except Exception as error:
+                    raise failing.unread(self.name, place, self._at(key), error) from error
+                if found is None:
+                    return self._filled(place)
+                try:
+                    (decoded,) = await codecs.pipeline.decode([(found, codecs.spec)])
+                    return self._cut(decoded.as_numpy_array(), place)
+                except Exception as error:
+                    raise _decoding(self.name, place, self._at(key), error) from error
+
+        return list(await asyncio.gather(*map(one, places)))
+
+    def _selected(self, places: Sequence[tuple[int, ...]]) -> list[NDArray[Any]]:
+        """Let zarr read: all chunks of a shard in one go, where those asked for fill a box."""
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for number, place in enumerate(places):
+            groups.setdefault(self._stored(place), []).append(number)
+        boxes: list[tuple[tuple[slice, ...], list[int]]] = []
+        for numbers in groups.values():
+            grid = np.array([places[number] for number in numbers], np.int64).reshape(len(numbers), -1)
+            low, high = grid.min(axis=0), grid.max(axis=0) + 1
+            if int((high - low).prod()) == len({places[number] for number in numbers}):
+                whole = (slice(int(e[a]), int(e[b])) for e, a, b in zip(self.edges, low, high))
+                boxes.append((tuple(whole), numbers))
+            else:
+                boxes += [(box(self.edges, places[number]), [number]) for number in numbers]
+        found: list[Any] = [None] * len(places)
+        firsts = [places[numbers[0]] for _, numbers in boxes]
+        read = self._run(self._boxes([asked for asked, _ in boxes], firsts))
+        for (around, numbers), values in zip(boxes, read):
+            for number in numbers:
+                own = box(self.edges, places[number])
+                part = values[tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(own, around))]
+                found[number] = part if part.size == values.size else part.copy()
+        return found
+
+    async def _boxes(self, boxes: list[tuple[slice, ...]], firsts: list[tuple[int, ...]]) -> list[NDArray[Any]]:
+        turn, inner = asyncio.Semaphore(AT_ONCE), _inner(self.array)
+
+        async def one(asked: tuple[slice, ...], first: tuple[int, ...]) -> NDArray[Any]:
+            async with turn:
+                try:
+                    return np.asarray(await inner.getitem(asked)).astype(self.dtype, copy=False)
+                except Exception as error:
+                    raise await self._why(first, error) from error
+
+        return list(await asyncio.gather(*map(one, boxes, firsts)))
+
+    async def _why(self, place: tuple[int, ...], error: Exception) -> BaseException:
+        """Tell what cannot be fetched from what cannot be decoded: by fetching once more."""
+        key = self._key(self._stored(place))
+        try:
+            await (self.array.store_path / key).get(prototype=default_buffer_prototype())
+        except Exception as again:
+            return failing.unread(self.name, place, self._at(key), again)
+        return _decoding(self.name, place, self._at(key), error)
+
+    def _run(self, reading: Coroutine[Any, Any, list[NDArray[Any]]]) -> list[NDArray[Any]]:
+        """Wait for what zarr's event loop does, as long as its settings say."""
+        try:
+            return sync(reading, timeout=zarr.config.get("async.timeout", None))
+        except TimeoutError as error:
+            raise UnreachableError(f"variable {self.name!r} cannot be read from {self.where}: {error}") from error
+
+    # Parts of it
+
+    def _stored(self, place: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the place of the object in which a chunk lies."""
+        if self._shards is None or self._sizes is None:
+            return place
+        return tuple(k * size // shard for k, size, shard in zip(place, self._sizes, self._shards))
+
+    def _key(self, place: tuple[int, ...]) -> str:
+        return str(self.array.metadata.encode_chunk_key(place))
+
+    def _at(self, key: str) -> str:
+        return f"{key!r} in {self.where}"
+
+    def _cut(self, chunk: NDArray[Any], place: tuple[int, ...]) -> NDArray[Any]:
+        shape = tuple(part.stop - part.start for part in box(self.edges, place))
+        found = chunk if chunk.shape == shape else chunk[tuple(map(slice, shape))].copy()
+        return found.astype(self.dtype, copy=False)
+
+    def _filled(self, place: tuple[int, ...]) -> NDArray[Any]:
+        shape = tuple(part.stop - part.start for part in box(self.edges, place))
+        fill = self.array.fill_value
+        return np.zeros(shape, self.dtype) if fill is None else np.full(shape, fill, self.dtype)
+
+
+def _inner(array: Any) -> Any:
+    """Return the array that works in zarr's event loop."""
+    found = getattr(array, "async_array", None)
+    return array._async_array if found is None else found
+
+
+def _straight(pipeline: Any, spec: Any, store: Any) -> list[tuple[Any, Any]] | None:
+    """Return codecs in the order of decoding; None where the store or one of them needs an event loop."""
+    codecs = list(pipeline)
+    if not hasattr(store, "get_sync") or not all(hasattr(codec, "_decode_sync") for codec in codecs):
+        return None
+    told = []
+    for codec in codecs:
+        told.append((codec, spec))
+        spec = codec.resolve_metadata(spec)
+    return told[::-1]
+
+
+def _decoding(name: str, place: tuple[int, ...], where: str, error: Exception) -> BaseException:
+    return error if isinstance(error, MemoryError) else failing.damaged(name, place, where, error)
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def dimension_names(array: Any) -> tuple[str, ...] | None:
+    """Return the names of an array's dimensions as they were written; None where they were not."""
+    found = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
+    return tuple(found) if found is not None and all(isinstance(name, str) for name in found) else None
