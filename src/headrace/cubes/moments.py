@@ -23,7 +23,7 @@ class Moments:
 
     Args:
         count: How many values.
-        mean: Of them; 0 where there are none.
+        mean: Of them; 0 where there are none, infinite or NaN where some are infinite.
         squares: The sum of their squared distances from the mean.
         low: The least, infinite where there are none.
         high: The greatest.
@@ -79,8 +79,10 @@ class Moments:
             old = self.count[here]
             count = old + new.count
             some = np.maximum(count, 1)
-            apart = np.where(new.count > 0, new.mean - self.mean[here], 0.0)
-            self.mean[here] += apart * (new.count / some)
+            mean = self.mean[here]
+            apart = np.where(new.count > 0, new.mean - mean, 0.0)
+            finite = np.isfinite(mean)  # what is infinite stays so
+            self.mean[here] = mean + np.where(finite, apart * (new.count / some), new.mean)
             self.squares[here] += new.squares + apart * apart * (old * (new.count / some))
         self.count[here] = count
         self.low[here] = np.minimum(self.low[here], new.low)
@@ -99,7 +101,9 @@ class Moments:
         np.add.at(made.count, place, self.count)
         weights = self.count / np.maximum(made.count, 1)[place]
         first = np.zeros(len(here))
-        first[place] = self.mean  # summing distances from one of the means loses less than summing the means
+        first[place] = np.where(
+            np.isfinite(self.mean), self.mean, 0.0
+        )  # summing distances from one of the means loses less than summing the means
         made.mean[:] = first + np.bincount(place, weights * (self.mean - first[place]), len(here))
         apart = np.where(self.count > 0, self.mean - made.mean[place], 0.0)
         made.squares[:] = np.bincount(place, self.squares + self.count * apart * apart, len(here))
