@@ -279,15 +279,15 @@ def _kinds_of(geometry: Geometry, lacking: list[str], own: Sequence[str] | None,
     """Return those dimensions of the output that predictions lack."""
     placed = () if geometry.places is None else geometry.places.dims
     made: dict[str, Along] = {}
-    if geometry.places is not None and (lost := [dim for dim in lacking if dim in placed]):
-        kept = [dim for dim in lost if geometry.axis(dim).kept]
-        if len(lost) == len(placed):
-            made[PLACE] = Along(PLACE, "place", geometry.places.count, 1)
-        elif kept:
+    lost = [dim for dim in lacking if dim in placed]
+    kept = [dim for dim in lost if geometry.axis(dim).kept]
+    if geometry.places is not None and kept:
+        if len(lost) < len(placed):
             raise ArgumentError(
                 f"{what} lack {_listed(kept)}, along which windows are on no grid: they must have all of "
                 f"{_listed(placed)}, or none"
             )
+        made[PLACE] = Along(PLACE, "place", geometry.places.count, 1)
     for dim in lacking:
         axis = geometry.axis(dim)
         if not axis.kept and (dim not in placed or PLACE not in made):

@@ -86,6 +86,8 @@ class Tiling:
 
     def pending(self, numbers: Numbers) -> Indices:
         """Return how many predictions touch each tile, int64 of the shape of the grid of tiles."""
+        if not self.counts:
+            return np.array(len(numbers))
         counts = np.zeros(tuple(count + 1 for count in self.counts), np.int64)
         for start in range(0, len(numbers), COUNTED):
             begins = self.layout.begins(numbers[start : start + COUNTED])
@@ -255,8 +257,8 @@ class Tiles:
             cuts.append(known)
         for parts in product(*cuts):
             index = tuple([part[0] for part in parts])
-            here = tuple([part[1] for part in parts])
-            there = tuple([part[2] for part in parts])
+            here: Any = tuple([part[1] for part in parts]) or ...  # of a single value a view, too
+            there: Any = tuple([part[2] for part in parts]) or ...
             tile = self._open.get(index) or self._begin(index)
             if valid is not None:
                 tile.thicken()
