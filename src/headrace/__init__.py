@@ -40,8 +40,13 @@ if TYPE_CHECKING:
     from headrace.core.rowgenerator import RowGenerator
     from headrace.core.schema import Schema
     from headrace.core.source import Source
+    from headrace.cubes.conditions import at_center, center_valid, patch_mean, valid_fraction
+    from headrace.cubes.geometry import Geometry
+    from headrace.cubes.statistics import Statistics
     from headrace.dataset import Dataset, concat, zip
     from headrace.muxes import ChainMux, Curriculum, Mux, RoundRobinMux, ShuffledMux, Stats, StochasticMux, mix
+    from headrace.patching import Patches, patches
+    from headrace.stitching import stitch
     from headrace.store import Store
     from headrace.stream import Stream, chain, interleave, streamable
     from headrace.workers.processes import Processes
@@ -66,6 +71,7 @@ __all__ = [
     "EndlessError",
     "ExistsError",
     "Failure",
+    "Geometry",
     "HeadraceError",
     "HeadraceWarning",
     "KindError",
@@ -73,6 +79,7 @@ __all__ = [
     "Mux",
     "NotFoundError",
     "OrderError",
+    "Patches",
     "Processes",
     "Ragged",
     "RecordError",
@@ -85,6 +92,7 @@ __all__ = [
     "ShuffledMux",
     "Source",
     "StateError",
+    "Statistics",
     "Stats",
     "StochasticMux",
     "Store",
@@ -93,12 +101,18 @@ __all__ = [
     "Threads",
     "UnreachableError",
     "WorkerError",
+    "at_center",
+    "center_valid",
     "chain",
     "concat",
     "empty",
     "interleave",
     "mix",
+    "patch_mean",
+    "patches",
+    "stitch",
     "streamable",
+    "valid_fraction",
     "zip",
 ]
 
@@ -108,6 +122,8 @@ _HOMES = {
     "BatchBuilder": "headrace.core.builder",
     "Dataset": "headrace.dataset",
     "Failure": "headrace.core.failures",
+    "Geometry": "headrace.cubes.geometry",
+    "Patches": "headrace.patching",
     "Processes": "headrace.workers.processes",
     "Ragged": "headrace.core.ragged",
     "Retry": "headrace.core.failures",
@@ -116,8 +132,11 @@ _HOMES = {
     "Schema": "headrace.core.schema",
     "Source": "headrace.core.source",
     "Store": "headrace.store",
+    "Statistics": "headrace.cubes.statistics",
     "Stream": "headrace.stream",
     "Threads": "headrace.workers.threads",
+    "at_center": "headrace.cubes.conditions",
+    "center_valid": "headrace.cubes.conditions",
     "chain": "headrace.stream",
     "concat": "headrace.dataset",
     "empty": "headrace.workers.slots",
@@ -130,7 +149,11 @@ _HOMES = {
     "Stats": "headrace.muxes",
     "StochasticMux": "headrace.muxes",
     "mix": "headrace.muxes",
+    "patch_mean": "headrace.cubes.conditions",
+    "patches": "headrace.patching",
+    "stitch": "headrace.stitching",
     "streamable": "headrace.stream",
+    "valid_fraction": "headrace.cubes.conditions",
     "zip": "headrace.dataset",
 }
 

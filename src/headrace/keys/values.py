@@ -218,7 +218,7 @@ class Values:
             return [b"lock"]
         if isinstance(value, logging.Logger):
             return [b"logger"]
-        node = getattr(value, "_node", None) if kind.__module__ == "headrace.dataset" else None
+        node = getattr(value, "_node", None) if kind.__module__ in ("headrace.dataset", "headrace.patching") else None
         if node is not None and self._chains is not None:
             return [b"dataset", self._chains(node).encode()]
         inner = None if is_users_class(kind) else looked_through(value)

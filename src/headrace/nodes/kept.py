@@ -125,3 +125,32 @@ class Kept(Over):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _lock=Lock())
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen(Kept):
+    """The records that are chosen by their number in the source, whatever they hold.
+
+    Args:
+        says: The step as a chain shows it.
+        _choose: Called with record numbers of the source, returns a boolean array; ``predicate`` is what it goes by.
+    """
+
+    says: str = "where()"
+    _choose: Callable[[Indices], NDArray[np.bool_]] | None = None
+
+    def _masks(self) -> Iterator[NDArray[np.bool_]]:
+        length = self.input.length
+        if length is None or self._choose is None:
+            raise EndlessError(f"{self.words()} cannot look at all records without end: write it before repeat()")
+        for start in range(0, length, _CHOSEN):
+            yield self._choose(self.input.ids(At(np.arange(start, min(start + _CHOSEN, length), dtype=np.int64))))
+
+    def words(self) -> str:
+        return self.says
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_choose": None}  # what it found travels instead
+
+
+_CHOSEN = 1 << 20  # records that are looked at together: their numbers, and one answer for each
