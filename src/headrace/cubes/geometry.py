@@ -160,6 +160,11 @@ class Geometry:
         places = () if self.places is None else (self.places.count,)
         return (*places, *(axis.count for axis in self.grid))
 
+    @cached_property
+    def _columns(self) -> tuple[tuple[int, int, Axis], ...]:
+        """Of each dimension of the grid, the last first, its place among all, how many windows, and itself."""
+        return tuple((self.dims.index(axis.name), axis.count, axis) for axis in reversed(self.grid))
+
     def __len__(self) -> int:
         return prod(self.shape)
 
@@ -170,9 +175,12 @@ class Geometry:
         """
         found = np.empty((len(numbers), len(self.axes)), np.int64)
         rest = np.asarray(numbers, np.int64)
-        for axis in reversed(self.grid):
-            rest, here = np.divmod(rest, axis.count) if axis.count > 1 else (rest, np.zeros_like(rest))
-            found[:, self.dims.index(axis.name)] = axis.starts(here)
+        for column, count, axis in self._columns:
+            if count > 1:
+                rest, here = np.divmod(rest, count)
+                found[:, column] = axis.starts(here)
+            else:
+                found[:, column] = axis.starts(np.zeros(1, np.int64))
         if self.places is not None:
             begins = self.places.starts(rest)
             for place, dim in enumerate(self.places.dims):
