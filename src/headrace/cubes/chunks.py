@@ -105,8 +105,10 @@ class Chunks:
         """Raise the bound to so many bytes, if it is lower."""
         self._limit = max(self._limit, nbytes)
 
-    def each(self, variable: Variable, grid: Grid, numbers: Indices) -> Iterator[tuple[int, NDArray[Any]]]:
-        """Give chunks, each once, with their places among those asked for; what is held comes first.
+    def each(
+        self, variable: Variable, grid: Grid, numbers: Indices
+    ) -> Iterator[tuple[Sequence[int], Sequence[NDArray[Any]]]]:
+        """Give chunks, each once, in groups: their places among those asked for, and they. Held ones come first.
 
         Those that are missing are read in one call, or in as many as it takes to stay below the bound.
 
@@ -118,28 +120,35 @@ class Chunks:
         Raises:
             StoreError: A chunk cannot be read, or is not what the variable says of itself.
         """
-        held = self._held()
-        names = [(variable.name, number) for number in numbers.tolist()]
+        name, held = variable.name, self._held()
+        there: list[int] = []
+        missing: list[int] = []
+        found: list[NDArray[Any]] = []
         with held.lock:
-            there = [at for at, name in enumerate(names) if name in held.arrays]
-        if len(there) == len(names):
-            group = there
-        else:
-            known = set(there)
-            group = there + [at for at in range(len(names)) if at not in known]
-        sizes = grid.nbytes(numbers)
-        if int(sizes.sum()) <= self._limit:
-            yield from zip(group, self.get(variable, grid, numbers[group]), strict=True)
-            return
-        part: list[int] = []
-        room = self._limit
-        for at, size in zip(group, sizes[group].tolist(), strict=True):
-            if part and size > room:
-                yield from zip(part, self.get(variable, grid, numbers[part]), strict=True)
-                part, room = [], self._limit
-            part.append(at)
+            for at, number in enumerate(numbers.tolist()):
+                array = held.arrays.get((name, number))
+                if array is None:
+                    missing.append(at)
+                else:
+                    held.arrays.move_to_end((name, number))
+                    there.append(at)
+                    found.append(array)
+        yield there, found
+        del found  # they may be gone from here while others are read
+        for group in self._groups(grid, numbers, missing) if missing else ():
+            yield group, self.get(variable, grid, numbers[group])
+
+    def _groups(self, grid: Grid, numbers: Indices, places: list[int]) -> Iterator[list[int]]:
+        """Return groups of chunks that may be held at once, as few as it takes."""
+        group: list[int] = []
+        room = limit = self._limit
+        for at, size in zip(places, grid.nbytes(numbers[places]).tolist(), strict=True):
+            if group and size > room:
+                yield group
+                group, room = [], limit
+            group.append(at)
             room -= size
-        yield from zip(part, self.get(variable, grid, numbers[part]), strict=True)
+        yield group
 
     def get(self, variable: Variable, grid: Grid, numbers: Indices) -> list[NDArray[Any]]:
         """Return chunks, read in one call as far as they are not held.
@@ -170,9 +179,10 @@ class Chunks:
                         waiting.append(held.reading[key])
                     else:
                         mine.append(at)
-                own = _Reading([keys[at] for at in mine])
-                for key in own.keys:
-                    held.reading[key] = own
+                if mine:
+                    own = _Reading([keys[at] for at in mine])
+                    for key in own.keys:
+                        held.reading[key] = own
             if mine:
                 found.update(self._read(held, variable, grid, numbers[mine], own, [keys[at] for at in mine]))
             wanted = frozenset(keys)

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from headrace.core.source import Indices
 from headrace.cubes.axis import Axis
 from headrace.cubes.chunks import Chunks, Grid
+from headrace.cubes.copying import Windows, slices
 from headrace.cubes.cube import Variable
 from headrace.cubes.geometry import Geometry
 
-TINY = 4096
-"""Bytes of a window below which many are gathered in one call; larger ones are copied one by one."""
+SHARED = 4
+"""How many windows in one chunk are worth a view of all its windows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +68,11 @@ class Cut:
         return tuple(axis.dilation for axis in self.axes)
 
     @cached_property
+    def stepped(self) -> Indices:
+        """The same, as an array."""
+        return np.array(self.steps, np.int64)
+
+    @cached_property
     def rooms(self) -> Indices:
         """The last places at which windows fit."""
         return np.array([axis.room for axis in self.axes], np.int64)
@@ -78,6 +82,30 @@ class Cut:
         """Its chunks, in its own order of axes; None where it lies at hand."""
         edges = self.variable.edges
         return None if edges is None else Grid(edges, self.variable.dtype.itemsize)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Its chunks in the cube's order of dimensions."""
+        assert self.grid is not None
+        return Layout.of(self.grid, self.order)
+
+    @cached_property
+    def reach(self) -> Indices:
+        """From the first to the last element of a window."""
+        return np.array([axis.span - 1 for axis in self.axes], np.int64)
+
+    @cached_property
+    def windows(self) -> Windows:
+        """All its windows, where it lies at hand."""
+        return Windows(self.array, self.sizes, self.steps, self.variable.dtype)
+
+    @property
+    def array(self) -> NDArray[Any]:
+        """The variable in the cube's order, where it lies at hand; not to be written to."""
+        return self.variable.whole().transpose(self.order)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "windows"}
 
     def inside(self, starts: Indices) -> NDArray[np.bool_]:
         """Say which windows lie wholly within the cube."""
@@ -95,43 +123,44 @@ def gather(cut: Cut, starts: Indices, out: NDArray[Any], chunks: Chunks, fill: A
         fill: What fills windows up past an end.
         reflect: Whether they are mirrored there instead.
     """
-    begins = starts[:, list(cut.places)]
+    begins = starts if len(cut.places) == starts.shape[1] else starts[:, list(cut.places)]
     targets = out.reshape((len(out), *cut.sizes))
     border = np.flatnonzero(~cut.inside(begins)) if cut.padded else np.empty(0, np.int64)
     if cut.grid is None:
-        _from_array(cut, cut.variable.whole().transpose(cut.order), begins, targets, border, fill, reflect)
+        _from_array(cut, begins, targets, border, fill, reflect)
     else:
         _from_chunks(cut, cut.grid, begins, targets, border, chunks, fill, reflect)
 
 
-def _from_array(
-    cut: Cut, array: NDArray[Any], begins: Indices, out: NDArray[Any], border: Indices, fill: Any, reflect: bool
-) -> None:
+def _from_array(cut: Cut, begins: Indices, out: NDArray[Any], border: Indices, fill: Any, reflect: bool) -> None:
+    windows = cut.windows if out.dtype == cut.variable.dtype else Windows(cut.array, cut.sizes, cut.steps, out.dtype)
     if not len(border):
-        copy_windows(array, begins, cut.sizes, cut.steps, out)
+        windows.copy(begins, out)
         return
     within = np.ones(len(begins), bool)
     within[border] = False
     rows = np.flatnonzero(within)
-    copy_windows(array, begins[rows], cut.sizes, cut.steps, out, rows)
+    windows.copy(begins[rows], out, rows)
+    array = cut.array
     if reflect:
-        positions = [axis.positions(begins[border, at], True) for at, axis in enumerate(cut.axes)]
+        positions = _mirrored(cut, begins[border])
         for at, row in enumerate(border.tolist()):
             out[row] = array[np.ix_(*(one[at] for one in positions))]
         return
     out[border] = fill
     low, high = _there(cut, begins[border])
-    pieces = Pieces(border, begins[border] + low * np.array(cut.steps, np.int64), low, high - low)
-    copy_pieces(array, pieces.at((pieces.counts > 0).all(1)), cut.steps, out)
+    pieces = Pieces(border, begins[border] + low * cut.stepped, low, high - low)
+    pieces = pieces.at((pieces.counts > 0).all(1))
+    for row, source, target in zip(pieces.rows.tolist(), *pieces.slices(cut.steps), strict=True):
+        out[row][target] = array[source]
 
 
 def _there(cut: Cut, begins: Indices) -> tuple[Indices, Indices]:
     """Return from which to which element windows lie within the cube."""
-    steps = np.array([axis.dilation for axis in cut.axes], np.int64)
     lengths = np.array([axis.length for axis in cut.axes], np.int64)
     sizes = np.array(cut.sizes, np.int64)
-    low = np.clip(-(begins // steps), 0, sizes)
-    high = np.clip(-((begins - lengths) // steps), low, sizes)
+    low = np.clip(-(begins // cut.stepped), 0, sizes)
+    high = np.clip(-((begins - lengths) // cut.stepped), low, sizes)
     return low, high
 
 
@@ -158,156 +187,257 @@ class Pieces:
         """Return some of them."""
         return Pieces(self.rows[places], self.sources[places], self.targets[places], self.counts[places])
 
+    def slices(self, steps: Sequence[int]) -> tuple[list[tuple[slice, ...]], list[tuple[slice, ...]]]:
+        """Return what takes each from its array, and what it is in its window."""
+        ends = self.sources + (self.counts - 1) * np.array(steps, np.int64) + 1
+        return slices(self.sources, ends, steps), slices(self.targets, self.targets + self.counts)
 
-def split(
-    begins: Indices, low: Indices, high: Indices, steps: Indices, edges: Sequence[Indices]
-) -> tuple[Indices, Pieces]:
+
+@dataclass(frozen=True, eq=False)
+class Wholes:
+    """Windows that lie in one chunk whole, sorted by chunk.
+
+    Args:
+        cut: How windows cut the variable.
+        numbers: Of the chunk of each, ascending.
+        rows: Which windows they are.
+        begins: Where each begins in its chunk.
+        out: Where they go to.
+    """
+
+    cut: Cut
+    numbers: Indices
+    rows: Indices
+    begins: Indices
+    out: NDArray[Any]
+
+    @cached_property
+    def _one_by_one(self) -> tuple[list[int], list[tuple[slice, ...]]]:
+        ends = self.begins + self.cut.reach + 1
+        return self.rows.tolist(), slices(self.begins, ends, self.cut.steps)
+
+    def copy(self, array: NDArray[Any], begin: int, end: int) -> None:
+        """Copy some of them, which lie in the same chunk."""
+        if end - begin < SHARED:
+            rows, sources = self._one_by_one
+            for at in range(begin, end):
+                self.out[rows[at]] = array[sources[at]]
+        else:
+            windows = Windows(array, self.cut.sizes, self.cut.steps, self.out.dtype)
+            windows.copy(self.begins[begin:end], self.out, self.rows[begin:end])
+
+
+@dataclass(frozen=True, eq=False)
+class Crossing:
+    """Pieces of windows that lie in several chunks, sorted by chunk.
+
+    Args:
+        pieces: These.
+        numbers: Of the chunk of each, ascending.
+        steps: From one element of a window to the next.
+        targets: By the number of a window the array that it goes to.
+    """
+
+    pieces: Pieces
+    numbers: Indices
+    steps: tuple[int, ...]
+    targets: NDArray[Any] | list[NDArray[Any]]
+
+    @cached_property
+    def _one_by_one(self) -> list[tuple[int, tuple[slice, ...], tuple[slice, ...]]]:
+        sources, targets = self.pieces.slices(self.steps)
+        return list(zip(self.pieces.rows.tolist(), targets, sources, strict=True))
+
+    def copy(self, array: NDArray[Any], begin: int, end: int) -> None:
+        """Copy some of them, which lie in the same chunk."""
+        targets = self.targets
+        for row, target, source in self._one_by_one[begin:end]:
+            targets[row][target] = array[source]
+
+
+def crossing(
+    cut: Cut,
+    chunks: Layout,
+    windows: tuple[Indices, Indices, Indices, Indices],
+    steps: tuple[int, ...],
+    targets: NDArray[Any] | list[NDArray[Any]],
+) -> Crossing:
     """Cut windows into pieces that lie in one chunk each.
 
     Args:
-        begins: Where windows begin, ``(n, axes)``.
-        low: From which of their elements.
-        high: To which, exclusive.
-        steps: From one element to the next, by axis.
-        edges: Of chunks, by axis.
-
-    Returns:
-        The chunks' places, ``(p, axes)``, and the pieces; those of a window next to each other.
+        cut: How windows cut the variable.
+        chunks: Its chunks.
+        windows: Which they are, where they begin, from which of their elements, and to which.
+        steps: From one element to the next.
+        targets: By the number of a window the array that it goes to.
     """
-    axes = len(edges)
-    first, last = np.empty_like(begins), np.empty_like(begins)
-    for axis, at in enumerate(edges):
-        first[:, axis] = at.searchsorted(begins[:, axis] + low[:, axis] * steps[axis], "right") - 1
-        last[:, axis] = at.searchsorted(begins[:, axis] + (high[:, axis] - 1) * steps[axis], "right") - 1
-    spread = last - first + 1
+    rows, begins, low, high = windows
+    stepped = np.array(steps, np.int64)
+    spread = chunks.at(begins + (high - 1) * stepped) - (first := chunks.at(begins + low * stepped)) + 1
     spread[(high <= low).any(1)] = 0
     each = spread.prod(1)
-    rows = np.repeat(np.arange(len(begins)), each)
-    rest = np.arange(len(rows)) - np.repeat(np.cumsum(each) - each, each)
-    chunks = np.empty((len(rows), axes), np.int64)
-    for axis in reversed(range(axes)):
-        rest, here = np.divmod(rest, spread[rows, axis])
-        chunks[:, axis] = first[rows, axis] + here
-    lows = np.stack([at[chunks[:, axis]] for axis, at in enumerate(edges)], 1) if axes else chunks
-    ends = np.stack([at[chunks[:, axis] + 1] for axis, at in enumerate(edges)], 1) if axes else chunks
-    begin = begins[rows]
-    targets = np.maximum(low[rows], -((begin - lows) // steps))
-    counts = np.minimum(high[rows], -((begin - ends) // steps)) - targets
-    pieces = Pieces(rows, begin + targets * steps - lows, targets, counts)
+    owners = np.repeat(np.arange(len(begins)), each)
+    rest = np.arange(len(owners)) - np.repeat(np.cumsum(each) - each, each)
+    places = first[owners]
+    for axis in reversed(range(places.shape[1])):
+        rest, here = np.divmod(rest, spread[owners, axis])
+        places[:, axis] += here
+    begin = begins[owners]
+    lows = chunks.edge(places)
+    firsts = np.maximum(low[owners], -((begin - lows) // stepped))
+    counts = np.minimum(high[owners], -((begin - chunks.edge(places + 1)) // stepped)) - firsts
+    pieces = Pieces(rows[owners], begin + firsts * stepped - lows, firsts, counts)
+    numbers = chunks.numbers(places)
     filled = (counts > 0).all(1)  # a chunk may lie between two elements of a dilated window
-    return (chunks, pieces) if filled.all() else (chunks[filled], pieces.at(filled))
+    order = numbers.argsort(kind="stable")
+    order = order[filled[order]]
+    return Crossing(pieces.at(order), numbers[order], steps, targets)
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """The chunks of a variable in the cube's order of dimensions.
+
+    Args:
+        edges: By dimension.
+        factors: What the place of a chunk along each is multiplied by for its number.
+    """
+
+    edges: tuple[Indices, ...]
+    factors: Indices
+
+    @classmethod
+    def of(cls, grid: Grid, order: tuple[int, ...]) -> Layout:
+        """Return those of a grid, whose axes are brought into an order."""
+        factors = np.ones(len(grid.shape), np.int64)
+        for axis in reversed(range(len(grid.shape) - 1)):
+            factors[axis] = factors[axis + 1] * grid.shape[axis + 1]
+        return cls(tuple(grid.edges[axis] for axis in order), factors[list(order)])
+
+    @cached_property
+    def even(self) -> Indices | None:
+        """The size of chunks along each dimension, where all but the last have the same."""
+        sizes = [int(edges[1]) for edges in self.edges]
+        same = all(
+            np.array_equal(edges, np.minimum(np.arange(len(edges)) * size, edges[-1]))
+            for edges, size in zip(self.edges, sizes, strict=True)
+        )
+        return np.array(sizes, np.int64) if same else None
+
+    @cached_property
+    def ends(self) -> Indices:
+        """The lengths of dimensions."""
+        return np.array([edges[-1] for edges in self.edges], np.int64)
+
+    def at(self, elements: Indices) -> Indices:
+        """Return the places of the chunks that elements lie in, ``(n, axes)``."""
+        if self.even is not None:
+            return np.asarray(elements // self.even, np.int64)
+        found = np.empty_like(elements)
+        for axis, edges in enumerate(self.edges):
+            found[:, axis] = edges.searchsorted(elements[:, axis], "right") - 1
+        return found
+
+    def edge(self, places: Indices) -> Indices:
+        """Return the first elements of chunks, ``(n, axes)``."""
+        if self.even is not None:
+            return np.asarray(np.minimum(places * self.even, self.ends), np.int64)
+        found = np.empty_like(places)
+        for axis, edges in enumerate(self.edges):
+            found[:, axis] = edges[places[:, axis]]
+        return found
+
+    def numbers(self, places: Indices) -> Indices:
+        """Return the numbers of chunks on the grid."""
+        found: Indices = places @ self.factors
+        return found
 
 
 def _from_chunks(
     cut: Cut, grid: Grid, begins: Indices, out: NDArray[Any], border: Indices, chunks: Chunks, fill: Any, reflect: bool
 ) -> None:
-    edges = [grid.edges[axis] for axis in cut.order]
-    steps = np.array(cut.steps, np.int64)
-    low = np.zeros_like(begins)
-    high = np.broadcast_to(np.array(cut.sizes, np.int64), begins.shape)
-    blocks: list[NDArray[Any]] = []
-    plans: list[tuple[Indices, Pieces, Any, tuple[int, ...]]] = []
-    if len(border) and reflect:
-        positions = [axis.positions(begins[border, at], True) for at, axis in enumerate(cut.axes)]
-        corners = np.stack([one.min(1) for one in positions], 1)
-        extents = np.stack([one.max(1) for one in positions], 1) - corners + 1
-        blocks = [np.empty(extent, out.dtype) for extent in extents.tolist()]
-        plans.append((*split(corners, np.zeros_like(corners), extents, np.ones_like(steps), edges), blocks, ()))
-        high = high.copy()
-        high[border] = 0
-    elif len(border):
-        out[border] = fill
-        low, high = low, high.copy()
-        low[border], high[border] = _there(cut, begins[border])
-    plans.append((*split(begins, low, high, steps, edges), out, cut.steps))
-    _fill_from_chunks(cut, grid, plans, chunks)
-    for at, (row, block) in enumerate(zip(border.tolist(), blocks, strict=False)):
-        out[row] = block[np.ix_(*(one[at] - corners[at, axis] for axis, one in enumerate(positions)))]
+    layout = cut.layout
+    parts: list[Wholes | Crossing] = []
+    first = layout.at(begins)
+    alone = (first == layout.at(begins + cut.reach)).all(1)
+    alone[border] = False
+    rows = alone.nonzero()[0]
+    if len(rows):
+        places = first if len(rows) == len(begins) else first[rows]
+        numbers = layout.numbers(places)
+        order = numbers.argsort(kind="stable")
+        rows = rows[order]
+        parts.append(Wholes(cut, numbers[order], rows, begins[rows] - layout.edge(places[order]), out))
+    if len(rows) < len(begins):
+        parts += _others(cut, layout, begins, out, border, (~alone).nonzero()[0], fill, reflect)
+    _copy(cut, grid, parts, chunks)
+    blocks = parts[-1].targets if len(border) and reflect and isinstance(parts[-1], Crossing) else []
+    for at, row in enumerate(border.tolist() if len(blocks) else []):
+        positions = _mirrored(cut, begins[border[at : at + 1]])
+        out[row] = blocks[at][np.ix_(*(one[0] - one[0].min() for one in positions))]
 
 
-def _fill_from_chunks(
-    cut: Cut, grid: Grid, plans: list[tuple[Indices, Pieces, Any, tuple[int, ...]]], chunks: Chunks
-) -> None:
-    """Read the chunks of all pieces, and copy those of each as it comes."""
-    own = np.argsort(cut.order)  # of each axis of the variable the place among the cut's
-    sorted_plans = []
-    for places, pieces, targets, steps in plans:
-        numbers = np.zeros(len(places), np.int64)
-        for axis, count in enumerate(grid.shape):
-            numbers = numbers * count + places[:, own[axis]]
-        by = np.argsort(numbers, kind="stable")
-        sorted_plans.append((numbers[by], pieces.at(by), targets, steps))
-    wanted = np.unique(np.concatenate([numbers for numbers, *_ in sorted_plans]))
-    bounds = [(numbers.searchsorted(wanted), numbers.searchsorted(wanted, "right")) for numbers, *_ in sorted_plans]
-    for at, chunk in chunks.each(cut.variable, grid, wanted):
-        array = chunk.transpose(cut.order)
-        for (_, pieces, targets, steps), (begin, end) in zip(sorted_plans, bounds, strict=True):
-            if begin[at] < end[at]:
-                copy_pieces(array, pieces.at(slice(begin[at], end[at])), steps, targets)
-
-
-# Copies
-
-
-def copy_pieces(array: NDArray[Any], pieces: Pieces, steps: tuple[int, ...], out: Any) -> None:
-    """Copy pieces of an array to their places in windows, one by one."""
-    ends = pieces.targets + pieces.counts
-    steps = steps or (1,) * array.ndim
-    stops = pieces.sources + (pieces.counts - 1) * np.array(steps, np.int64) + 1
-    rows = pieces.rows.tolist()
-    for row, begin, stop, target, end in zip(
-        rows, pieces.sources.tolist(), stops.tolist(), pieces.targets.tolist(), ends.tolist(), strict=True
-    ):
-        here = tuple(map(slice, begin, stop, steps))
-        out[row][tuple(map(slice, target, end))] = array[here]
-
-
-def copy_windows(
-    array: NDArray[Any],
+def _others(
+    cut: Cut,
+    layout: Layout,
     begins: Indices,
-    sizes: tuple[int, ...],
-    steps: tuple[int, ...],
     out: NDArray[Any],
-    rows: Indices | None = None,
-) -> None:
-    """Copy whole windows of an array."""
-    if prod(sizes) * array.itemsize <= TINY and array.ndim:
-        copy_together(array, begins, sizes, steps, out, rows)
-    else:
-        copy_singly(array, begins, sizes, steps, out, rows)
+    border: Indices,
+    others: Indices,
+    fill: Any,
+    reflect: bool,
+) -> list[Crossing]:
+    """Return the pieces of windows that lie in several chunks, or run past an end.
+
+    Of those that are mirrored at an end it is the box of all their elements, which goes to an array of its own.
+    """
+    low = np.zeros((len(begins), len(cut.axes)), np.int64)
+    high = low + np.array(cut.sizes, np.int64)
+    if not len(border) or not reflect:
+        if len(border):
+            out[border] = fill
+            low[border], high[border] = _there(cut, begins[border])
+        windows = others, begins[others], low[others], high[others]
+        return [crossing(cut, layout, windows, cut.steps, out)]
+    inner = np.setdiff1d(others, border, assume_unique=True)
+    windows = inner, begins[inner], low[inner], high[inner]
+    positions = _mirrored(cut, begins[border])
+    corners = np.stack([one.min(1) for one in positions], 1)
+    extents = np.stack([one.max(1) for one in positions], 1) - corners + 1
+    blocks = [np.empty(extent, cut.variable.dtype) for extent in extents.tolist()]
+    boxes = np.arange(len(border)), corners, np.zeros_like(corners), extents
+    return [
+        crossing(cut, layout, windows, cut.steps, out),
+        crossing(cut, layout, boxes, (1,) * len(cut.axes), blocks),
+    ]
 
 
-def copy_together(
-    array: NDArray[Any],
-    begins: Indices,
-    sizes: tuple[int, ...],
-    steps: tuple[int, ...],
-    out: NDArray[Any],
-    rows: Indices | None = None,
-) -> None:
-    """Copy windows by one call over a view in which every window is an element."""
-    spans = [(size - 1) * step + 1 for size, step in zip(sizes, steps, strict=True)]
-    rooms = [length - span + 1 for length, span in zip(array.shape, spans, strict=True)]
-    strides = [stride * step for stride, step in zip(array.strides, steps, strict=True)]
-    windows = as_strided(array, (*rooms, *sizes), (*array.strides, *strides), writeable=False)
-    found = windows[tuple(begins.T)]
-    if rows is None:
-        out[...] = found
-    else:
-        out[rows] = found
+def _mirrored(cut: Cut, begins: Indices) -> list[Indices]:
+    """Return by dimension the elements of windows that are mirrored at an end, ``(n, size)`` each."""
+    return [axis.positions(begins[:, at], True) for at, axis in enumerate(cut.axes)]
 
 
-def copy_singly(
-    array: NDArray[Any],
-    begins: Indices,
-    sizes: tuple[int, ...],
-    steps: tuple[int, ...],
-    out: NDArray[Any],
-    rows: Indices | None = None,
-) -> None:
-    """Copy windows one by one."""
-    spans = np.array([(size - 1) * step + 1 for size, step in zip(sizes, steps, strict=True)], np.int64)
-    ends = (begins + spans).tolist()
-    where = range(len(begins)) if rows is None else rows.tolist()
-    for row, begin, end in zip(where, begins.tolist(), ends, strict=True):
-        out[row] = array[tuple(map(slice, begin, end, steps))]
+def _copy(cut: Cut, grid: Grid, parts: Sequence[Wholes | Crossing], chunks: Chunks) -> None:
+    """Read all chunks that parts lie in, and copy from each as it comes."""
+    wanted = distinct(parts[0].numbers) if len(parts) == 1 else np.unique(np.concatenate([p.numbers for p in parts]))
+    bounds = [
+        (part.copy, part.numbers.searchsorted(wanted).tolist(), part.numbers.searchsorted(wanted, "right").tolist())
+        for part in parts
+    ]
+    turned = cut.order != tuple(range(len(cut.order)))
+    for places, arrays in chunks.each(cut.variable, grid, wanted):
+        for at, array in zip(places, arrays, strict=True):
+            if turned:
+                array = array.transpose(cut.order)
+            for copy, begin, end in bounds:
+                if begin[at] < end[at]:
+                    copy(array, begin[at], end[at])
+
+
+def distinct(numbers: Indices) -> Indices:
+    """Return ascending numbers once each."""
+    new = np.empty(len(numbers), np.bool_)
+    new[:1] = True
+    np.not_equal(numbers[1:], numbers[:-1], out=new[1:])
+    found: Indices = numbers[new]
+    return found
