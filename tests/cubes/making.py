@@ -25,8 +25,9 @@ def values(dtype: str, shape: tuple[int, ...] = SHAPE) -> NDArray[Any]:
         dates: NDArray[Any] = np.datetime64("2001-03-04", "ns") + numbers.astype("m8[h]")
         return dates
     if dtype == "bool":
-        return numbers % 3 == 0
-    found = (numbers * 7 % 251).astype(dtype)
+        thirds: NDArray[Any] = numbers % 3 == 0
+        return thirds
+    found: NDArray[Any] = (numbers * 7 % 251).astype(dtype)
     if dtype == "float32":
         found[numbers % 11 == 4] = np.nan
     return found

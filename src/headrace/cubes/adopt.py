@@ -8,11 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from headrace.core.errors import ArgumentError, KindError, MissingExtraError
+from headrace.core.errors import ArgumentError, KindError
 from headrace.cubes import identity
 from headrace.cubes.arrays import AtHand
 from headrace.cubes.assembling import NAME, chosen, made
 from headrace.cubes.cube import Cube
+from headrace.cubes.from_xarray import cube_of, of_dask
+from headrace.cubes.lazy import InChunks
+from headrace.cubes.opening import opened
+from headrace.cubes.unwrapping import View
+from headrace.cubes.zarr_chunks import ZarrChunks, dimension_names
 
 ACCEPTED = (
     "a Dataset or DataArray of xarray, an array of NumPy, Zarr or dask (with dims=(...)), a Zarr group or store, or "
@@ -57,11 +62,11 @@ def adopt(data: Any, dims: Sequence[str] | None = None, variables: str | Iterabl
     if _is_a(data, "zarr", "Array"):
         return _alone(_zarr(data, dims), wanted)
     if _is_a(data, "dask", "Array"):
-        return _alone(_dask(data, _named(dims, data.shape)), wanted)
+        return _alone(of_dask(NAME, _named(dims, data.shape), data, {}), wanted)
     if dims is not None:
         raise ArgumentError(f"dims are for arrays without names of dimensions, and {_kind(data)} has its own")
     if _is_a(data, "xarray", "Dataset") or _is_a(data, "xarray", "DataArray"):
-        return _labelled(data, wanted)
+        return cube_of(data, wanted)
     if isinstance(data, str | os.PathLike) or _is_store(data):
         return _opened(data, wanted)
     raise KindError(f"{_kind(data)} is no cube; give {ACCEPTED}{_mend(data)}")
@@ -97,40 +102,15 @@ def _unmasked(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def _zarr(array: Any, dims: Sequence[str] | None) -> Any:
-    from headrace.cubes.lazy import InChunks
-    from headrace.cubes.unwrapping import View
-    from headrace.cubes.zarr_chunks import ZarrChunks, dimension_names
-
     name = str(array.name or "").rpartition("/")[2] or NAME
     named = _named(dims if dims is not None else dimension_names(array), array.shape)
     chunks = ZarrChunks(name, array)
     return InChunks(name, named, chunks.dtype, chunks, View.whole(chunks).alone(), identity.of_zarr(array))
 
 
-def _dask(array: Any, dims: tuple[str, ...]) -> Any:
-    from headrace.cubes.from_xarray import of_dask
-
-    return of_dask(NAME, dims, array, {})
-
-
-def _labelled(data: Any, wanted: Sequence[str] | None) -> Cube:
-    from headrace.cubes.from_xarray import cube_of
-
-    return cube_of(data, wanted)
-
-
 def _opened(data: Any, wanted: Sequence[str] | None) -> Cube:
-    try:
-        from headrace.cubes.opening import opened
-    except ImportError as error:
-        raise _missing(error, "opening a Zarr store or a NetCDF file") from error
     found = opened(data)
-    return _labelled(found, wanted) if _is_a(found, "xarray", "Dataset") else adopt(found, None, wanted)
-
-
-def _missing(error: ImportError, purpose: str) -> Exception:
-    package = (error.name or "").partition(".")[0]
-    return MissingExtraError.of(package, "xarray", purpose) if package in ("xarray", "zarr", "dask") else error
+    return cube_of(found, wanted) if _is_a(found, "xarray", "Dataset") else adopt(found, None, wanted)
 
 
 def _is_store(data: object) -> bool:

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import dask
 import numpy as np
-from dask.core import get_dependencies
 from numpy.typing import NDArray
 
 from headrace.core.errors import HeadraceError
@@ -95,12 +93,17 @@ class DaskChunks:
 
 
 def _scheduler() -> Any:
+    import dask.local
+    import dask.threaded
+
     named = dask.config.get("scheduler", None)
     return dask.threaded.get if named in ("threads", "threading") else dask.local.get_sync
 
 
 def _reached(graph: Mapping[Any, Any], keys: Sequence[Any]) -> dict[Any, Any]:
     """Return the part of a graph that some keys need."""
+    from dask.core import get_dependencies
+
     found: dict[Any, Any] = {}
     left = list(keys)
     while left:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from headrace.core.errors import ArgumentError, KindError
-from headrace.cubes import identity
+from headrace.cubes import dask_chunks, identity
 from headrace.cubes.arrays import AtHand
 from headrace.cubes.assembling import KINDS, NAME, chosen, made
 from headrace.cubes.cube import Cube
 from headrace.cubes.lazy import InChunks, foreign
 from headrace.cubes.unwrapping import View, unwrapped
+from headrace.cubes.zarr_chunks import ZarrChunks
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _WRITTEN = ("units", "calendar")  # of labels, what they need to be written back as they were
 
@@ -47,8 +50,8 @@ def cube_of(data: Any, wanted: Sequence[str] | None = None) -> Cube:
 
 
 def _dataset(data: Any) -> xr.Dataset:
-    if isinstance(data, xr.Dataset):
-        return data
+    if hasattr(data, "data_vars"):
+        return data  # type: ignore[no-any-return]
     name = NAME if data.name is None else data.name
     if name in data.coords:
         raise ArgumentError(f"the array is called {name!r} as one of its coordinates: give it a name by rename('...')")
@@ -62,7 +65,7 @@ def _encoding(encoding: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _coordinate(name: str, variable: xr.Variable) -> Any:
-    if isinstance(variable, xr.IndexVariable) or variable.dtype.kind not in KINDS:  # objects are not read in chunks
+    if type(variable).__name__ == "IndexVariable" or variable.dtype.kind not in KINDS:  # objects are not read in chunks
         return AtHand(name, _dims(variable), np.asarray(variable.values))
     return _variable(name, variable)
 
@@ -84,8 +87,6 @@ def _variable(name: str, variable: xr.Variable) -> Any:
 
 def of_dask(name: str, dims: tuple[str, ...], array: Any, encoding: Mapping[str, Any]) -> Any:
     """Return a variable over a dask array; over what the array reads where it does nothing else."""
-    from headrace.cubes import dask_chunks
-
     if any(np.isnan(size) for sizes in array.chunks for size in sizes):
         raise ArgumentError(f"variable {name!r} has chunks of unknown sizes: call compute_chunk_sizes() on it first")
     under = dask_chunks.unbroken(array)
@@ -101,8 +102,6 @@ def _lazy(name: str, dims: tuple[str, ...], dtype: np.dtype[Any], data: Any, enc
         return AtHand(name, dims, np.asarray(data))
     array = _zarr_under(view.array)
     if array is not None:
-        from headrace.cubes.zarr_chunks import ZarrChunks
-
         chunks: Any = ZarrChunks(name, array)
     else:
         itemsize = np.dtype(getattr(view.array, "dtype", dtype)).itemsize

@@ -19,7 +19,7 @@ import numpy as np
 
 from headrace.core import fingerprint
 from headrace.core.sampling import spread
-from headrace.cubes.unwrapping import View
+from headrace.cubes.unwrapping import View, elements
 
 FILES = 10_000
 """Files whose sizes and times count; of more that many, evenly spread."""
@@ -218,10 +218,9 @@ def _file(array: Any) -> Any:
 
 def _corners(array: Any) -> str:
     """Return a digest of an array's first and last elements: the last resort."""
-    from headrace.cubes.lazy import peek
-
+    ends = [[slice(0, 8) for _ in array.shape], [slice(max(length - 8, 0), length) for length in array.shape]]
     with suppress(Exception):
-        return fingerprint.of_record([peek(array, first=True), peek(array, first=False)])
+        return fingerprint.of_record([elements(array, tuple(box)) for box in ends])
     return f"{array.shape} {getattr(array, 'dtype', '')}"
 
 

@@ -14,7 +14,7 @@ from headrace.core.errors import HeadraceError, StoreError
 from headrace.core.source import Indices
 from headrace.cubes import failing
 from headrace.cubes.grid import Cut, blocks, box, even
-from headrace.cubes.unwrapping import View
+from headrace.cubes.unwrapping import View, elements
 
 
 class Chunks(Protocol):
@@ -55,21 +55,12 @@ class ForeignChunks:
     def _read(self, place: tuple[int, ...]) -> NDArray[Any]:
         asked = box(self.edges, place)
         try:
-            if isinstance(self.array, np.ndarray):
-                return self.array[asked]
-            return _read(self.array, asked)
+            return elements(self.array, asked)
         except (HeadraceError, MemoryError):
             raise
         except Exception as error:
             # of HDF5 nobody can tell whether a chunk was not fetched or not decoded
             raise failing.unread(self.name, place, self.where, error) from error
-
-
-def _read(array: Any, asked: tuple[slice, ...]) -> NDArray[Any]:
-    from xarray.core.indexing import BasicIndexer
-
-    found = array[BasicIndexer(asked)]
-    return np.asarray(found.get_duck_array() if hasattr(found, "get_duck_array") else found)
 
 
 def foreign(name: str, array: Any, itemsize: int, encoding: Mapping[str, Any], where: str) -> ForeignChunks:
@@ -172,9 +163,3 @@ class InChunks:
             said = f"variable {self.name!r}, chunk {place}, was read, and cannot be decoded"
             raise StoreError(f"{said}: {type(error).__name__}: {error}") from error
         return np.asarray(found).astype(self.dtype, copy=False)
-
-
-def peek(array: Any, first: bool) -> NDArray[Any]:
-    """Return a few elements from the beginning or the end of a lazy array."""
-    asked = tuple(slice(0, 8) if first else slice(max(length - 8, 0), length) for length in array.shape)
-    return np.asarray(array[asked]) if isinstance(array, np.ndarray) else _read(array, asked)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import xarray as xr
-import zarr
+from headrace.core.errors import KindError, MissingExtraError, NotFoundError, StoreError
 
-from headrace.core.errors import KindError, NotFoundError, StoreError
+if TYPE_CHECKING:
+    import xarray as xr
 
+PURPOSE = "opening a Zarr store or a NetCDF file"
 _FILES = (".nc", ".nc3", ".nc4", ".cdf", ".h5", ".hdf5", ".he5", ".hdf", ".grib", ".grib2", ".grb")
 _MAGIC = (b"CDF\x01", b"CDF\x02", b"CDF\x05", b"\x89HDF\r\n\x1a\n")
 
@@ -25,24 +26,43 @@ def opened(data: Any) -> Any:
         NotFoundError: Nothing lies there.
         StoreError: It cannot be opened.
     """
-    if isinstance(data, zarr.Group):
-        return _group(data)
+    xarray = _xarray()
     if isinstance(data, str | os.PathLike):
         where = os.fspath(data)
         if not isinstance(where, str):
             raise KindError(f"a path is text, got {where!r}")
         if _is_file(where):
-            return _opened(lambda: xr.open_dataset(where, chunks=None), where)
+            return _opened(lambda: xarray.open_dataset(where, chunks=None), where)
         if "://" not in where and not Path(where).exists():
             raise NotFoundError(f"there is no Zarr store or NetCDF file at {where!r}")
+    zarr = _zarr()
+    if isinstance(data, zarr.Group):
+        return _group(data, xarray)
+    if isinstance(data, str | os.PathLike):
         store: Any = zarr.storage.ZipStore(where, mode="r") if _is_zip(where) else where
     else:
-        where, store = repr(data), _store(data)
+        where, store = repr(data), _store(data, zarr)
     found = _opened(lambda: zarr.open(store, mode="r"), where)
-    return _group(found) if isinstance(found, zarr.Group) else found
+    return _group(found, xarray) if isinstance(found, zarr.Group) else found
 
 
-def _store(data: Any) -> Any:
+def _xarray() -> Any:
+    try:
+        import xarray
+    except ImportError as error:
+        raise MissingExtraError.of("xarray", "xarray", PURPOSE) from error
+    return xarray
+
+
+def _zarr() -> Any:
+    try:
+        import zarr
+    except ImportError as error:
+        raise MissingExtraError.of("zarr", "xarray", PURPOSE) from error
+    return zarr
+
+
+def _store(data: Any, zarr: Any) -> Any:
     if type(data).__module__.startswith(("obstore.", "pyo3_object_store")):
         return zarr.storage.ObjectStore(data, read_only=True)
     if type(data).__name__ == "FSMap":
@@ -50,12 +70,12 @@ def _store(data: Any) -> Any:
     return data
 
 
-def _group(group: Any) -> xr.Dataset:
+def _group(group: Any, xarray: Any) -> xr.Dataset:
     consolidated = getattr(group.metadata, "consolidated_metadata", None) is not None
     where = str(group.store_path)
 
     def open_() -> xr.Dataset:
-        dataset: xr.Dataset = xr.open_zarr(
+        dataset: xr.Dataset = xarray.open_zarr(
             group.store, group=group.path or None, chunks=None, consolidated=consolidated
         )
         return dataset

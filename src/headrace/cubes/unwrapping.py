@@ -140,3 +140,13 @@ def _steady(key: Indices | int) -> slice | Indices | int:
     if step < 1 or key[0] < 0 or not (np.diff(key) == step).all():
         return key
     return slice(int(key[0]), int(key[-1]) + 1, step)
+
+
+def elements(array: Any, box: tuple[slice, ...]) -> NDArray[Any]:
+    """Read a box of a lazy array of xarray, or take one of NumPy's: a view of that."""
+    if isinstance(array, np.ndarray):
+        return array[box]
+    from xarray.core.indexing import BasicIndexer
+
+    found = array[BasicIndexer(box)]
+    return np.asarray(found.get_duck_array() if hasattr(found, "get_duck_array") else found)

@@ -18,10 +18,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
-from zarr.core.buffer import default_buffer_prototype
-from zarr.core.sync import sync
 
 from headrace.core.errors import UnreachableError
 from headrace.core.source import Indices
@@ -134,7 +131,7 @@ class ZarrChunks:
             config = getattr(inner, "config", None) or inner._config
             if inner.metadata.zarr_format == 2 and hasattr(inner.metadata, "order"):
                 config = type(config).from_dict({**config.to_dict(), "order": inner.metadata.order})
-            spec = inner.metadata.get_chunk_spec((0,) * len(self.shape), config, default_buffer_prototype())
+            spec = inner.metadata.get_chunk_spec((0,) * len(self.shape), config, _prototype())
             return _Codecs(pipeline, spec, _straight(pipeline, spec, self.array.store_path.store))
         except (AttributeError, TypeError):  # a zarr that is made in another way
             return None
@@ -144,7 +141,7 @@ class ZarrChunks:
         key = self._key(place)
         path = self.array.store_path
         try:
-            found = path.store.get_sync(f"{path.path}/{key}".strip("/"), prototype=default_buffer_prototype())
+            found = path.store.get_sync(f"{path.path}/{key}".strip("/"), prototype=_prototype())
         except Exception as error:
             raise failing.unread(self.name, place, self._at(key), error) from error
         if found is None:
@@ -158,7 +155,7 @@ class ZarrChunks:
 
     async def _together(self, places: Sequence[tuple[int, ...]]) -> list[NDArray[Any]]:
         assert self._codecs is not None
-        turn, codecs, prototype = asyncio.Semaphore(AT_ONCE), self._codecs, default_buffer_prototype()
+        turn, codecs, prototype = asyncio.Semaphore(AT_ONCE), self._codecs, _prototype()
 
         async def one(place: tuple[int, ...]) -> NDArray[Any]:
             key = self._key(place)
@@ -217,15 +214,18 @@ class ZarrChunks:
         """Tell what cannot be fetched from what cannot be decoded: by fetching once more."""
         key = self._key(self._stored(place))
         try:
-            await (self.array.store_path / key).get(prototype=default_buffer_prototype())
+            await (self.array.store_path / key).get(prototype=_prototype())
         except Exception as again:
             return failing.unread(self.name, place, self._at(key), again)
         return _decoding(self.name, place, self._at(key), error)
 
     def _run(self, reading: Coroutine[Any, Any, list[NDArray[Any]]]) -> list[NDArray[Any]]:
         """Wait for what zarr's event loop does, as long as its settings say."""
+        from zarr.core.config import config
+        from zarr.core.sync import sync
+
         try:
-            return sync(reading, timeout=zarr.config.get("async.timeout", None))
+            return sync(reading, timeout=config.get("async.timeout", None))
         except TimeoutError as error:
             raise UnreachableError(f"variable {self.name!r} cannot be read from {self.where}: {error}") from error
 
@@ -252,6 +252,13 @@ class ZarrChunks:
         shape = tuple(part.stop - part.start for part in box(self.edges, place))
         fill = self.array.fill_value
         return np.zeros(shape, self.dtype) if fill is None else np.full(shape, fill, self.dtype)
+
+
+def _prototype() -> Any:
+    """Return what zarr reads bytes into: memory of the processor."""
+    from zarr.core.buffer import default_buffer_prototype
+
+    return default_buffer_prototype()
 
 
 def _inner(array: Any) -> Any:
