@@ -328,7 +328,7 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "blocks too small": (
         Blocks({"time": 1}),
         {},
-        "no patch lies in 'train', 'val': .*blocks of 1 along 'time' have little room for patches that span 10: "
+        "no patch lies in 'train', 'val': .*Blocks of 1 along 'time' have little room for patches that span 10: "
         "take larger blocks",
     ),
     "a guard too wide": (Blocks({"time": 50}), {"guard": {"time": 110}}, "a guard of 110.*take a smaller guard"),

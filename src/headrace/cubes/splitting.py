@@ -332,7 +332,7 @@ def grow(old: Division, plan: Plan, geometry: Geometry, numbers: Indices) -> Div
         ArgumentError: A dimension is shorter than it was.
     """
     lengths = _lengths(geometry)
-    plan = plan.fitted(lengths)
+    plan = old.plan if isinstance(old.plan, Blocks) else plan.fitted(lengths)  # its dimensions are in the owners' order
     for dim, length in old.lengths.items():
         if lengths.get(dim, 0) < length:
             raise ArgumentError(
@@ -364,8 +364,14 @@ def owners(division: Division) -> Indices:
     return found[:-1]
 
 
-def require_some(division: Division, geometry: Geometry, report: Report) -> None:
+def require_some(division: Division, geometry: Geometry, report: Report, where: str = "") -> None:
     """Refuse a division in which a part has no patch.
+
+    Args:
+        division: Of a cube.
+        geometry: Of patches.
+        report: How many of them lie in which part.
+        where: The file that the division was read from, and so cannot be drawn otherwise for these patches.
 
     Raises:
         ArgumentError: It says what to change.
@@ -373,8 +379,10 @@ def require_some(division: Division, geometry: Geometry, report: Report) -> None
     empty = [name for name, count in report.parts.items() if not count]
     if not empty:
         return
-    plan, mends = division.plan, ["take a smaller guard"] if division.guard else []
-    if isinstance(plan, Blocks):
+    plan, mends = division.plan, ["take a smaller guard"] if division.guard and not where else []
+    if where:
+        mends.append(f"the split at {where} was drawn before: take smaller patches, or others, or draw anew")
+    elif isinstance(plan, Blocks):
         narrow = [
             f"blocks of {size} along {dim!r}"
             + (f", less a guard of {division.guard[dim]}," if dim in division.guard else "")
@@ -390,9 +398,8 @@ def require_some(division: Division, geometry: Geometry, report: Report) -> None
         mends.append(f"take patches that span less of {plan.dim!r}, or fewer parts")
     else:
         mends.append(f"take smaller patches, or fewer parts, or another label than {plan.name!r}")
-    raise ArgumentError(
-        f"split: no patch lies in {', '.join(map(repr, empty))}: {report}. {', or '.join(mends).capitalize()}"
-    )
+    said = ", or ".join(mends)
+    raise ArgumentError(f"split: no patch lies in {', '.join(map(repr, empty))}: {report}. {said[0].upper()}{said[1:]}")
 
 
 def _lengths(geometry: Geometry) -> dict[str, int]:

@@ -45,7 +45,8 @@ def checked(fractions: Mapping[str, Any]) -> dict[str, float]:
 def deal(weights: Indices, fractions: list[float], seed: int, what: str, kept: Indices | None = None) -> Indices:
     """Deal whole things out in random order, each to the part that lacks most of its share: int64 ``(n,)``.
 
-    Where no more things are left than parts that have none, these come first.
+    Those that count for more than the smallest share come first, the largest at the head: they would not fit in later.
+    Where no more things are left than parts that have none, only these get any.
 
     Args:
         weights: How much each of them counts, int64 ``(n,)``.
@@ -65,6 +66,8 @@ def deal(weights: Indices, fractions: list[float], seed: int, what: str, kept: I
     bare = [part for part in range(len(fractions)) if not weights[owner == part].any()]
     order = _permutation(len(weights), seed, what)
     order = order[~known[order]]
+    large = np.where(weights > min(fractions) * int(weights.sum()), weights, 0)
+    order = order[np.argsort(-large[order], kind="stable")]
     left = int(np.count_nonzero(weights[order]))
     sizes = weights.tolist()
     for number in order.tolist():
