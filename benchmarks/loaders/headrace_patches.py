@@ -14,10 +14,11 @@ class Loader:
     ordered = True
 
     def __init__(self, data: Data) -> None:
-        self.data, self.cube = data, patching.labelled(data)
+        workload = data.workload
+        cube = patching.labelled(data)
+        self.size = workload.batch
+        self.patches = hr.patches(cube, sizes=patching.sizes(workload), overlap=patching.overlap(workload))
 
     def epoch(self, number: int) -> Iterator[Any]:
-        workload = self.data.workload
-        patches = hr.patches(self.cube, sizes=patching.sizes(workload), overlap=patching.overlap(workload))
-        for batch in patches.batch(workload.batch):
+        for batch in self.patches.batch(self.size):
             yield batch[patching.NAME]

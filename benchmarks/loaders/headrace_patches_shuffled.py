@@ -12,10 +12,11 @@ from benchmarks.workloads import Data
 
 class Loader:
     def __init__(self, data: Data) -> None:
-        self.data, self.cube = data, patching.labelled(data)
+        workload = data.workload
+        cube = patching.labelled(data)
+        self.size = workload.batch
+        self.patches = hr.patches(cube, sizes=patching.sizes(workload), overlap=patching.overlap(workload))
 
     def epoch(self, number: int) -> Iterator[Any]:
-        workload = self.data.workload
-        patches = hr.patches(self.cube, sizes=patching.sizes(workload), overlap=patching.overlap(workload))
-        for batch in patches.shuffle(number).batch(workload.batch):
+        for batch in self.patches.shuffle(number).batch(self.size):
             yield batch[patching.NAME]

@@ -40,7 +40,7 @@ class Loader:
     ordered = True
 
     def __init__(self, data: Data) -> None:
-        self.data, self.dataset = data, patching.labelled(data)
+        self.patches = generator(patching.labelled(data), data)
 
     def epoch(self, number: int) -> Iterator[Any]:
-        return ordered(generator(self.dataset, self.data))
+        return ordered(self.patches)

@@ -17,11 +17,12 @@ class Loader:
     share = 0.1
 
     def __init__(self, data: Data) -> None:
-        self.data, self.dataset = data, patching.labelled(data)
-        patches = patching.sizes(data.workload)
+        sizes = patching.sizes(data.workload)
         _, lat, lon = data.workload.cube
-        self.region = {"time": patches["time"], "lat": lat, "lon": lon}  # 1 x 4 x 4 patches
+        region = {"time": sizes["time"], "lat": lat, "lon": lon}  # 1 x 4 x 4 patches
+        dataset = patching.labelled(data)
+        self.patches = generator(dataset, data, batch_dims=region, concat_input_dims=True)
 
     def epoch(self, number: int) -> Iterator[Any]:
-        for batch in generator(self.dataset, self.data, batch_dims=self.region, concat_input_dims=True):
+        for batch in self.patches:
             yield batch[patching.NAME].values

@@ -12,7 +12,7 @@ from benchmarks.workloads import Data
 
 class Loader:
     def __init__(self, data: Data) -> None:
-        self.data, self.dataset = data, patching.labelled(data)
+        self.patches = generator(patching.labelled(data), data)
 
     def epoch(self, number: int) -> Iterator[Any]:
-        return shuffled(generator(self.dataset, self.data), number)
+        return shuffled(self.patches, number)

@@ -17,7 +17,7 @@ class Loader:
     share = 0.25
 
     def __init__(self, data: Data) -> None:
-        self.data, self.dataset = data, patching.opened(data, chunks=None)
+        self.patches = generator(patching.opened(data, chunks=None), data)
 
     def epoch(self, number: int) -> Iterator[Any]:
-        return ordered(generator(self.dataset, self.data))
+        return ordered(self.patches)

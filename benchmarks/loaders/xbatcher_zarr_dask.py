@@ -15,7 +15,7 @@ class Loader:
     share = 0.1
 
     def __init__(self, data: Data) -> None:
-        self.data, self.dataset = data, patching.opened(data)
+        self.patches = generator(patching.opened(data), data)
 
     def epoch(self, number: int) -> Iterator[Any]:
-        return ordered(generator(self.dataset, self.data))
+        return ordered(self.patches)

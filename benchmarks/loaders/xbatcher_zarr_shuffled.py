@@ -14,7 +14,7 @@ class Loader:
     share = 0.25
 
     def __init__(self, data: Data) -> None:
-        self.data, self.dataset = data, patching.opened(data, chunks=None)
+        self.patches = generator(patching.opened(data, chunks=None), data)
 
     def epoch(self, number: int) -> Iterator[Any]:
-        return shuffled(generator(self.dataset, self.data), number)
+        return shuffled(self.patches, number)
