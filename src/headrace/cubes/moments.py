@@ -8,6 +8,7 @@ from its own, and what the distance of the two means adds.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from headrace.core.source import Indices
 
 Floats = NDArray[np.float64]
+
+_CACHED = 1 << 16  # numbers that are counted together
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,25 +50,37 @@ class Moments:
         return cls(np.zeros(cells, np.int64), zeros, zeros.copy(), np.full(cells, np.inf), np.full(cells, -np.inf))
 
     @classmethod
-    def of(cls, values: Floats, there: NDArray[np.bool_] | None = None) -> Moments:
-        """Return those of each row of values ``(rows, n)``; of those that are there, if that is said."""
-        rows = len(values)
-        if there is None or there.all():
-            count = np.full(rows, values.shape[1], np.int64)
-            low, high = values.min(1, initial=np.inf), values.max(1, initial=-np.inf)
-        else:
-            count = there.sum(1)
-            low = values.min(1, initial=np.inf, where=there)
-            high = values.max(1, initial=-np.inf, where=there)
-            values = np.where(there, values, 0.0)
-        some = np.maximum(count, 1)
+    def of(cls, values: NDArray[Any], there: NDArray[np.bool_] | None = None) -> Moments:
+        """Return those of each row of numbers ``(rows, n)``. NaN does not count.
+
+        Args:
+            values: Of any dtype of numbers.
+            there: Which of them count; None for all.
+        """
+        made = cls.none(len(values))
+        most = max(1, _CACHED // max(values.shape[1], 1))
+        for begin in range(0, len(values), most):  # so many that they stay in the processor's cache
+            rows = slice(begin, begin + most)
+            made._set(rows, np.array(values[rows], np.float64), None if there is None else ~there[rows])
+        return made
+
+    def _set(self, rows: slice, values: Floats, gone: NDArray[np.bool_] | None) -> None:
+        """Set some cells to those of rows of values, which are written to."""
+        if gone is not None:
+            np.copyto(values, np.nan, where=gone)
+        gone = np.isnan(values)
+        lacks = bool(gone.any())
+        count = self.count[rows] = values.shape[1] - np.count_nonzero(gone, axis=1)
+        low, high = np.fmin.reduce(values, axis=1, initial=np.inf), np.fmax.reduce(values, axis=1, initial=-np.inf)
+        self.low[rows], self.high[rows] = low, high
         with np.errstate(invalid="ignore", over="ignore"):  # of infinite values
-            mean = values.sum(1) / some
-            apart = values - mean[:, None]
-            if there is not None:
-                apart[~there] = 0.0
-            squares = np.einsum("ij,ij->i", apart, apart)
-        return cls(count, mean, squares, low, high)
+            if lacks:
+                np.copyto(values, 0.0, where=gone)
+            mean = self.mean[rows] = values.sum(1) / np.maximum(count, 1)
+            values -= mean[:, None]
+            if lacks:
+                np.copyto(values, 0.0, where=gone)
+            self.squares[rows] = np.einsum("ij,ij->i", values, values)
 
     def add(self, cells: Indices, pieces: Moments) -> None:
         """Merge pieces into cells.

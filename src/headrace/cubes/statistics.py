@@ -17,7 +17,6 @@ from headrace.cubes.keeper import Keeper
 from headrace.cubes.moments import Moments
 from headrace.cubes.scaling import FORMAT, WHAT, Statistics
 from headrace.cubes.source import PatchSource
-from headrace.cubes.sums import can_lack, valid
 from headrace.cubes.sweeping import has_whole, narrowed, sweep, within
 
 __all__ = ["Statistics", "kept_statistics", "statistics"]
@@ -124,15 +123,12 @@ class _Part:
 
     def add(self, values: NDArray[Any], numbers: Indices) -> None:
         """Count a batch of patches."""
-        there = valid(values) if can_lack(values.dtype) else None
-        inside = within(self.geometry, self.axes, numbers)
-        if inside is not None:
-            there = inside if there is None else there & inside
+        there = within(self.geometry, self.axes, numbers)
         order = [0, *(1 + self.axes.index(dim) for dim in self.dims)]
         order += [place for place in range(values.ndim) if place not in order]
         cells = prod(axis.size for axis in self.own)
         shape = (len(values) * cells, values.size // max(len(values) * cells, 1))
-        rows = values.transpose(order).reshape(shape).astype(np.float64, copy=False)
+        rows = values.transpose(order).reshape(shape)
         some = None if there is None else there.transpose(order).reshape(shape)
         here = self._cells(numbers)
         known = here >= 0
