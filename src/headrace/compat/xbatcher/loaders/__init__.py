@@ -1,0 +1,1 @@
+"""Datasets for other frameworks; each module needs its own."""
