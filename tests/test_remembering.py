@@ -15,8 +15,13 @@ from numpy.typing import NDArray
 
 from headrace import remembering
 from headrace.core.errors import DamageError
+from headrace.cubes.conditions import patch_mean, valid_fraction
+from headrace.cubes.geometry import Geometry
+from headrace.cubes.source import PatchSource
+from headrace.cubes.statistics import kept_statistics
 from headrace.remembering import Remembering
 from headrace.store import Store
+from tests.cubes.drawn import InChunks, cube
 
 WHOLE = np.arange(60, dtype=np.int32).reshape(10, 2, 3)
 
@@ -112,6 +117,36 @@ def test_a_failure_leaves_nothing(store: Store) -> None:
         Remembering(store).rows("a key", failing, WHOLE.shape, WHOLE.dtype)
     assert store.versions("tables") == []
     assert np.array_equal(Remembering(store).rows("a key", Making(), WHOLE.shape, WHOLE.dtype), WHOLE)
+
+
+def test_tables_of_a_cube_serve_other_patches_and_later_runs(store: Store) -> None:
+    rng = np.random.default_rng(0)
+    values = np.where(rng.random((9, 8, 7)) < 0.4, np.nan, rng.normal(size=(9, 8, 7)))
+    lengths = {"t": 9, "y": 8, "x": 7}
+    one = InChunks("v", ("t", "y", "x"), values, (4, 4, 4))
+    for sizes in ({"t": 3, "y": 4, "x": 2}, {"t": 1, "y": 1, "x": 5}):
+        source = PatchSource(cube(lengths, one), Geometry.of(lengths, sizes, partial="pad"))
+        numbers = np.arange(len(source))
+        for condition in (valid_fraction("v") > 0.5, patch_mean("v") > 0.0):
+            found = condition.keep(source, numbers, Remembering(store))
+            assert found.tolist() == condition.keep(source, numbers).tolist()
+    assert len(store.versions("tables")) == 2
+    asked = len(one.asked)
+    assert (valid_fraction("v") > 0.5).keep(source, numbers, Remembering(store)).any()
+    assert len(one.asked) == asked
+    other = PatchSource(cube(lengths, one, identity="changed"), source.geometry)
+    (valid_fraction("v") > 0.5).keep(other, numbers, Remembering(store))
+    assert len(one.asked) == asked + 12
+
+
+def test_statistics_are_kept(store: Store) -> None:
+    one = InChunks("v", ("x",), np.arange(12.0), (5,))
+    source = PatchSource(cube({"x": 12}, one), Geometry.of({"x": 12}, {"x": 3}))
+    numbers = np.arange(len(source))
+    first = kept_statistics(source, numbers, (), None, Remembering(store, "statistics"))
+    asked = len(one.asked)
+    assert kept_statistics(source, numbers, (), None, Remembering(store, "statistics")) == first
+    assert len(one.asked) == asked and store.ids() == ["statistics"]
 
 
 PROGRAM = """
