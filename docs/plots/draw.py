@@ -12,6 +12,7 @@ import numpy as np
 
 import headrace as hr
 from docs.plots.svg import Chart
+from docs.plots.windows import patch_orders, patch_partial, patch_windows
 
 HERE = Path(__file__).parent
 WEIGHTS = np.array([8, 4, 2, 1, 1, 1, 1, 1]) / 19
@@ -123,6 +124,9 @@ FIGURES = {
     "finite": finite,
     "lifetimes": lifetimes,
     "curriculum": curriculum,
+    "patch_windows": patch_windows,
+    "patch_partial": patch_partial,
+    "patch_orders": patch_orders,
 }
 
 

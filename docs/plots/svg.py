@@ -102,6 +102,32 @@ class Chart:
         marks = "".join(f"M{self.x(x):.1f} {self.y(row):.1f}h{wide:.1f}" for x in xs)
         self._parts.append(f'<path class="{kind}" d="{marks}"/>')
 
+    def box(self, left: float, right: float, low: float, high: float, kind: str, fill: float = 1.0) -> None:
+        """Draw a box between values of the two axes; one without width or height is a line.
+
+        Args:
+            left: Value at the left.
+            right: At the right.
+            low: At one end of the vertical axis.
+            high: At the other end.
+            kind: As for :meth:`legend`.
+            fill: How dense it is filled; the more, the less is seen through it.
+        """
+        ends = sorted((self.x(left), self.x(right))), sorted((self.y(low), self.y(high)))
+        (west, east), (north, south) = ends
+        through = f' fill-opacity="{fill:g}"' if fill < 1 else ""
+        if west == east or north == south:
+            self._parts.append(f'<path class="{kind}" d="M{west:.1f} {north:.1f}L{east:.1f} {south:.1f}"/>')
+        else:
+            self._parts.append(
+                f'<rect class="{kind}"{through} x="{west:.1f}" y="{north:.1f}" width="{east - west:.1f}" '
+                f'height="{south - north:.1f}"/>'
+            )
+
+    def words(self, across: float, value: float, words: str) -> None:
+        """Write words around a point."""
+        self._parts.append(_text(self.x(across), self.y(value), words, "t h", "middle"))
+
     def svg(self) -> str:
         """Return the whole."""
         head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {self._height}" width="{WIDTH}">'
