@@ -113,7 +113,7 @@ def geometries(draw: st.DrawFn, most: int = 7) -> Geometry:
         stride[dim] = draw(st.integers(1, sizes[dim] + 2))
         low, high = (1 - span, length - 1) if partial[dim] == "pad" else (0, length - span)
         offset[dim] = draw(st.one_of(st.just(0), st.integers(low, high)))
-    fill = draw(st.sampled_from([float("nan"), 0, 1, "reflect"]))
+    fill: Any = draw(st.sampled_from([float("nan"), 0, 1, "reflect"]))
     grid = Geometry.of(lengths, sizes, None, stride, offset, dilation, partial, fill, only)
     kind = draw(st.sampled_from(["grid", "grid", "points", "anywhere"]))
     if kind == "anywhere" and all(axis.room >= 0 for axis in grid.axes):

@@ -197,8 +197,9 @@ class Chunks:
         self, held: _Held, variable: Variable, grid: Grid, numbers: Indices, own: _Reading, keys: list[Key]
     ) -> dict[Key, NDArray[Any]]:
         """Read chunks for this thread and those that wait for it."""
-        sizes = grid.nbytes(numbers).tolist()
+        sizes: list[int] = []
         try:
+            sizes = grid.nbytes(numbers).tolist()
             self._make_room(held, sum(sizes))
             places = grid.places(numbers)
             arrays = variable.read(places)
@@ -210,10 +211,11 @@ class Chunks:
             raise
         finally:
             with held.lock:
-                for key, size in zip(keys, sizes, strict=True):
+                for key in keys:
                     held.reading.pop(key, None)
-                    if key in own.found and size <= self._limit:
-                        held.arrays[key] = own.found[key]
+                for (key, array), size in zip(own.found.items(), sizes, strict=False):
+                    if size <= self._limit:
+                        held.arrays[key] = array
                         held.nbytes += size
                 self._shrink(held, self._limit)
             own.done.set()

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, overload
 
 import numpy as np
 
+from headrace.core import seeds
 from headrace.core.arguments import whole
 from headrace.core.errors import ArgumentError, KindError
 from headrace.core.source import Indices
@@ -51,8 +52,10 @@ class Geometry:
         names = [axis.name for axis in self.axes]
         if len(set(names)) < len(names):
             raise ArgumentError(f"a dimension is named twice: {', '.join(map(repr, names))}")
-        if isinstance(self.fill, str) and self.fill != "reflect":
+        fill = self.fill.item() if isinstance(self.fill, np.generic) else self.fill
+        if not isinstance(fill, int | float) and not (isinstance(fill, str) and fill == "reflect"):
             raise ArgumentError(f"fill must be a number or 'reflect', got {self.fill!r}")
+        object.__setattr__(self, "fill", fill)  # Python's own, for JSON
         for dim in self.places.dims if self.places is not None else ():
             _known(dim, names, "places")
 
@@ -247,7 +250,7 @@ class Geometry:
                     f"no window of {axis.size} fits into {axis.name!r}, which has {axis.length} elements"
                 )
         dims, highs = tuple(axis.name for axis in cut), tuple(axis.room for axis in cut)
-        return replace(self, places=Anywhere(dims, whole(count, "n", 0), seed, (0,) * len(cut), highs))
+        return replace(self, places=Anywhere(dims, whole(count, "n", 0), seeds.check(seed), (0,) * len(cut), highs))
 
     def at(self, dims: tuple[str, ...], begins: Indices) -> Geometry:
         """Return windows of the same kind that begin where they are told.
