@@ -76,8 +76,8 @@ def stitch(
 
     Returns:
         A DataArray where predictions are arrays, a Dataset where they are mappings. A path has its name only when all
-        is there; before that it is called ``<name>.partial-<digits>`` (another store has the attribute
-        ``headrace_unfinished``).
+        is there; before that it is called ``<name>.partial-<digits>``. A store that cannot be renamed has the attribute
+        ``headrace_unfinished`` until then.
 
     Raises:
         ArgumentError: There are more or fewer predictions than patches (of fewer, with ``out``, the error says where

@@ -28,7 +28,7 @@ CHUNK = 4 << 20
 """Bytes of a chunk that is written, as near as doubling gets to it from below."""
 
 UNFINISHED = "headrace_unfinished"
-"""The attribute that a store has until all is written, where it cannot be renamed."""
+"""The attribute that a store has until all is written."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class Zarr:
     """An output in a Zarr store, format 3, which has its name when all is there.
 
     A folder is written beside its place, under a name of its own, and renamed at the end. Another store is written
-    where it is, and has an attribute until the end that says that it is not finished.
+    where it is. Until the end both have an attribute that says that they are not finished.
 
     Args:
         out: A path, a URL, or a store of zarr's.
@@ -182,8 +182,7 @@ class Zarr:
                 labels = labels.assign_coords({name: label.astype(object)})
         labels.to_zarr(self._store, mode="w", zarr_format=3, consolidated=False)
         self._group = zarr.open_group(self._store, mode="r+")
-        if self._out is None:
-            self._group.attrs[UNFINISHED] = True
+        self._group.attrs[UNFINISHED] = True
         for output in outputs:
             self._group.create_array(
                 output.name,
@@ -198,8 +197,7 @@ class Zarr:
         self._group[name][place] = block
 
     def end(self) -> xr.Dataset:
-        if self._out is None:
-            del self._group.attrs[UNFINISHED]
+        del self._group.attrs[UNFINISHED]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that other readers may not know it; xarray looks for it
             zarr.consolidate_metadata(self._store)
@@ -226,6 +224,7 @@ class Zarr:
         if not self._begun or (self._out is None and not keep):
             return None
         if keep:
+            self._begun = False
             return str(self._store)
         shutil.rmtree(self._store, ignore_errors=True)
         return None
