@@ -229,7 +229,7 @@ class Patches(Dataset):
         >>> cubes = patches(field, {"time": 5, "y": 4, "x": 4}, dims=("time", "y", "x"))
         >>> train, val = cubes.split(by="time", train=0.75, val=0.25, guard={"time": 5})
         >>> len(cubes), len(train), len(val), train.geometry[train.numbers()[-1]]["time"]
-        (32, 20, 8, slice(20, 25, None))
+        (32, 24, 4, slice(25, 30, None))
         """
         source = source_of(self)
         if by_blocks is None and (by is None or not _is_label(source, by)):

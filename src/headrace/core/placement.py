@@ -31,6 +31,15 @@ class Placement(Protocol):
         """Return the number of the block that each record belongs to, int64 of the same shape: a new array."""
         ...
 
+    @property
+    def chunk_nbytes(self) -> Indices:
+        """Bytes of each of the pieces that blocks are made of, which are fetched one by one, int64 ``(chunks,)``."""
+        ...
+
+    def chunks(self, records: Indices) -> Indices:
+        """Return the pieces that some records lie in, each once, ascending: a new array."""
+        ...
+
     def tiled(self) -> Tiled | None:
         """Return an order of all records in which those of a block lie in a row, where arithmetic gives one."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 
 import numpy as np
 
@@ -91,6 +92,32 @@ class Boxes:
             found += edges.searchsorted(inside, "right") - 1
         return found
 
+    @cached_property
+    def chunk_nbytes(self) -> Indices:
+        sizes = [
+            _outer([np.diff(edges) for edges in variable.edges or ()]).reshape(-1) * variable.dtype.itemsize
+            for variable in self.variables
+        ]
+        return np.concatenate(sizes)
+
+    def chunks(self, records: Indices) -> Indices:
+        starts = self.geometry.starts(records)
+        found, first = [], 0
+        for variable in self.variables:
+            edges = variable.edges or ()
+            places = [self.geometry.dims.index(dim) for dim in variable.dims]
+            low = [self._chunk(one, starts[:, at], at, False) for one, at in zip(edges, places, strict=True)]
+            high = [self._chunk(one, starts[:, at], at, True) for one, at in zip(edges, places, strict=True)]
+            found.append(first + _within(low, high, [len(one) - 1 for one in edges]))
+            first += prod(len(one) - 1 for one in edges)
+        return np.unique(np.concatenate(found))
+
+    def _chunk(self, edges: Indices, starts: Indices, at: int, last: bool) -> Indices:
+        """Return the chunk in which windows begin, or end, along a dimension."""
+        axis = self.geometry.axes[at]
+        element = np.clip(starts + (axis.span - 1 if last else 0), 0, axis.length - 1)
+        return edges.searchsorted(element, "right") - 1
+
     def tiled(self) -> Tiled | None:
         if self.geometry.places is not None:
             return None
@@ -116,7 +143,7 @@ def boxes(cube: Cube, geometry: Geometry, memory: int, lanes: int) -> Boxes | No
     chunked = tuple(variable for variable in cube.variables.values() if variable.edges is not None)
     if not chunked:
         return None
-    largest = max(chunked, key=lambda variable: variable.dtype.itemsize * int(np.prod(variable.shape)))
+    largest = _largest(chunked)
     finest = [_finest(axis, largest, chunked) for axis in geometry.axes]
     found = Boxes.of_chunks(geometry, chunked, tuple(finest))
     room = memory // (2 * lanes)
@@ -138,6 +165,10 @@ class _Shared(Boxes):
         each = super().nbytes
         shares: Indices = np.ceil(each * (self.distinct / max(int(each.sum()), 1))).astype(np.int64)
         return shares
+
+
+def _largest(variables: Sequence[Variable]) -> Variable:
+    return max(variables, key=lambda variable: variable.dtype.itemsize * prod(variable.shape))
 
 
 def _finest(axis: Axis, largest: Variable, others: Sequence[Variable]) -> Indices:
@@ -199,3 +230,19 @@ def _outer(factors: Sequence[Indices]) -> Indices:
     for factor in factors:
         product = product[..., None] * factor
     return product
+
+
+def _within(low: Sequence[Indices], high: Sequence[Indices], shape: Sequence[int]) -> Indices:
+    """Return the numbers of the cells of a grid that lie in boxes, each given by its corners: with repetitions."""
+    if not low:
+        return np.zeros(1, np.int64)
+    spans = [last - first + 1 for first, last in zip(low, high, strict=True)]
+    each = np.prod(spans, axis=0)
+    rows = np.repeat(np.arange(len(each)), each)
+    rest = np.arange(len(rows)) - np.repeat(np.cumsum(each) - each, each)
+    cells, stride = np.zeros(len(rows), np.int64), 1
+    for first, span, size in zip(reversed(low), reversed(spans), reversed(shape), strict=True):
+        rest, here = np.divmod(rest, span[rows])
+        cells += (first[rows] + here) * stride
+        stride *= size
+    return cells

@@ -29,6 +29,7 @@ from headrace.nodes.topology import Topology
 from headrace.nodes.touched import sources_of, touched
 
 LANES = 8  # as a block shuffle has them, where none is written
+_DRAWN = 64  # batches of a true shuffle
 _BATCHES = 256
 _SAMPLE = 1 << 16  # positions that measures look at
 _RUN = 1 << 18  # positions that a reader is followed along
@@ -66,7 +67,7 @@ def study(node: Node, count: int | None, batch: int | None, memory: int, epoch: 
     measures = _measures(storage, readers, size, random)
     blocks = storage.present
     if order is None or shuffled is None or len(order.runs) > len(shuffled.runs):  # of pieces, no whole blocks
-        fetched = _followed(storage, blocks, readers, size, held)
+        fetched = _followed(storage, storage.count(blocks), readers, size, held)
     else:
         fetched = _reckoned(order, readers, epoch)
     return ShuffleReport(
@@ -81,7 +82,7 @@ def study(node: Node, count: int | None, batch: int | None, memory: int, epoch: 
         memory=held,
         **_windows(order, epoch),
         fetching=fetched,
-        shuffled=_if_shuffled(storage, blocks, readers, size, held, measures.drawn),
+        shuffled=_if_shuffled(storage, readers, size, held, random),
         quality=measures.quality,
     )
 
@@ -110,6 +111,15 @@ class _Lain:
     def block(self, records: Indices) -> Indices:
         """Return the block of each record, counted from 0."""
         return self.runs.at(records) if isinstance(self.runs, Runs) else self.runs.of(records)
+
+    @property
+    def fetched_nbytes(self) -> Indices:
+        """Bytes of what is fetched by itself."""
+        return self.runs.nbytes if isinstance(self.runs, Runs) else self.runs.chunk_nbytes
+
+    def fetched(self, records: Indices) -> Indices:
+        """Return what is fetched for some records."""
+        return np.unique(self.runs.at(records)) if isinstance(self.runs, Runs) else self.runs.chunks(records)
 
     def place(self, records: Indices) -> Indices:
         """Return where each record lies among all, counted from 0."""
@@ -153,6 +163,32 @@ class _Storage:
     def nbytes(self) -> Indices:
         """Bytes of each block."""
         return np.concatenate([np.empty(0, np.int64), *(one.runs.nbytes for one in self._lain.values())])
+
+    @cached_property
+    def _fetched(self) -> dict[int, int]:
+        """Of each source the number of the first of what is fetched by itself."""
+        firsts, first = {}, 0
+        for key, one in self._lain.items():
+            firsts[key] = first
+            first += len(one.fetched_nbytes)
+        return firsts
+
+    @cached_property
+    def fetched_nbytes(self) -> Indices:
+        """Bytes of each block that is fetched by itself: chunks, where blocks are made of several."""
+        return np.concatenate([np.empty(0, np.int64), *(one.fetched_nbytes for one in self._lain.values())])
+
+    def count(self, present: Indices) -> int:
+        """Return how many of them there are, of which the blocks that are present are made."""
+        chunks = len(self.fetched_nbytes)
+        return len(present) if chunks == len(self.nbytes) else chunks
+
+    def fetched(self, positions: Indices) -> Indices:
+        """Return what is fetched for some positions, each once."""
+        found = [np.empty(0, np.int64)]
+        for leaf, records, _ in touched(self.node, At(positions, self.epoch)):
+            found.append(self._fetched[id(leaf.source)] + self._lain[id(leaf.source)].fetched(records))
+        return np.unique(np.concatenate(found))
 
     def distinct(self, present: Indices) -> int:
         """Return the bytes of what blocks have, once: less than theirs together where some share it."""
@@ -277,7 +313,7 @@ def _reckoned(order: BlockShuffle, readers: int, epoch: int) -> Fetching:
     )
 
 
-def _followed(storage: _Storage, present: Indices, readers: int, batch: int, memory: int) -> Fetching:
+def _followed(storage: _Storage, count: int, readers: int, batch: int, memory: int) -> Fetching:
     """Follow reader 0 with a cache of whole blocks, least recently used out; of a long epoch along its beginning.
 
     What is fetched in the second half of what was followed goes on to the end.
@@ -289,11 +325,11 @@ def _followed(storage: _Storage, present: Indices, readers: int, batch: int, mem
     seen: set[int] = set()
     for step in range(steps):
         positions = readers * np.arange(step * batch, min((step + 1) * batch, share))
-        for block in np.unique(storage.look(positions[positions < storage.length])[0]).tolist():
+        for block in storage.fetched(positions[positions < storage.length]).tolist():
             if block in held:
                 held.move_to_end(block)
                 continue
-            size = int(storage.nbytes[block])
+            size = int(storage.fetched_nbytes[block])
             held[block], room, fetched, nbytes = size, room - size, fetched + 1, nbytes + size
             late += step >= steps // 2
             while room < 0 and len(held) > 1:
@@ -301,30 +337,36 @@ def _followed(storage: _Storage, present: Indices, readers: int, batch: int, mem
             most, most_bytes = max(most, len(held)), max(most_bytes, memory - room)
         seen.update(held)
     rest = (-(-share // batch) - steps) * late / max(steps - steps // 2, 1)
-    each = max(fetched + rest, len(present)) if readers == 1 else fetched + rest  # none is left out
+    each = max(fetched + rest, count) if readers == 1 else fetched + rest  # none is left out
     whole = rest == 0
     return Fetching(
         fetches=round(each * readers),
-        amplification=each * readers / max(len(present), 1),
-        reader_blocks=len(seen) if whole else min(len(present), len(seen) + round(rest)),
+        amplification=each * readers / max(count, 1),
+        reader_blocks=len(seen) if whole else min(count, len(seen) + round(rest)),
         reader_bytes=round(nbytes * each / max(fetched, 1)),
         held_blocks=most,
         held_bytes=most_bytes,
     )
 
 
-def _if_shuffled(storage: _Storage, present: Indices, readers: int, batch: int, memory: int, drawn: float) -> Fetching:
+def _if_shuffled(storage: _Storage, readers: int, batch: int, memory: int, random: np.random.RandomState) -> Fetching:
     """Estimate what a true shuffle fetches: of the blocks of each batch those that the cache does not hold."""
-    total, count = int(storage.nbytes[present].sum()), len(present)
+    total, count = int(storage.fetched_nbytes.sum()), len(storage.fetched_nbytes)
     share = -(-storage.length // readers)
+    size = min(batch, share)
+    drawn = nbytes = 0.0
+    for _ in range(_DRAWN if size else 0):
+        found = storage.fetched(random.randint(0, storage.length, size, np.int64))
+        drawn += len(found) / _DRAWN
+        nbytes += float(storage.fetched_nbytes[found].sum()) / _DRAWN
     part = min(1.0, memory / max(total, 1))
-    seen = min(count, share)
-    each = max(float(seen), share / batch * drawn * (1 - part)) if part < 1 else float(seen)
+    seen = min(count, round(share / max(size, 1) * drawn))
+    each = max(float(seen), share / max(size, 1) * drawn * (1 - part)) if part < 1 else float(seen)
     return Fetching(
         fetches=round(each * readers),
         amplification=each * readers / max(count, 1),
         reader_blocks=seen,
-        reader_bytes=round(each * total / max(count, 1)),
+        reader_bytes=round(each * nbytes / max(drawn, 1e-9)),
         held_blocks=round(count * part),
         held_bytes=min(memory, total),
     )
