@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from headrace.core.errors import ArgumentError, KindError
 from headrace.cubes.axis import Axis
-from headrace.cubes.geometry import Geometry
+from headrace.cubes.geometry import FEW, Geometry
 from headrace.cubes.places import Anywhere
 from tests.cubes.oracle import begins, geometries
 
@@ -147,6 +147,14 @@ def test_a_thousand_million_windows_take_no_memory() -> None:
     assert len(geometry) == 10**5 * 9969 * 9969
     assert geometry.starts(np.array([len(geometry) - 1])).tolist() == [[10**6 - 10, 9968, 9968]]
     json.loads(geometry.to_json())
+
+
+@ANY
+@given(geometries())
+def test_many_windows_and_few_are_the_same(geometry: Geometry) -> None:
+    assume(len(geometry))
+    numbers = np.arange(FEW + 1) % len(geometry)
+    np.testing.assert_array_equal(geometry.starts(numbers), geometry.starts(np.arange(len(geometry)))[numbers])
 
 
 # Windows that lie anywhere
