@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 import headrace as hr
+from docs.plots.divided import split_blocks
 from docs.plots.svg import Chart
 from docs.plots.windows import patch_orders, patch_partial, patch_windows
 
@@ -127,6 +128,7 @@ FIGURES = {
     "patch_windows": patch_windows,
     "patch_partial": patch_partial,
     "patch_orders": patch_orders,
+    "split_blocks": split_blocks,
 }
 
 
