@@ -99,9 +99,11 @@ def blend_of(
         raise KindError(f"predictions of {dtype} have no {blending!r}: take blend='crop', 'first' or 'last'")
     exact = dtype.kind in "fc" and meeting is not None and meeting <= FEW
     wide = np.result_type(dtype, np.float32 if exact else np.float64)
-    weight = np.dtype(np.float32 if wide.itemsize == 4 else np.float64)
     result = dtype if dtype.kind in "fc" else wide
-    return Averaged(result, wide, weight, _taper(shape, cut).astype(weight) if blending == "tapered" else None)
+    if blending == "mean":
+        return Averaged(result, wide, np.dtype(np.uint8 if exact else np.uint32), None)  # fewer bytes to go through
+    weight = np.dtype(np.float32 if wide.itemsize == 4 else np.float64)
+    return Averaged(result, wide, weight, _taper(shape, cut).astype(weight))
 
 
 def fill_of(dtype: np.dtype[Any], fill: Any) -> Any:
@@ -124,7 +126,7 @@ class Averaged:
     Args:
         result: The dtype of the output.
         wide: That of the sums.
-        weight: That of the sums of weights.
+        weight: That of the sums of weights, or of the counts.
         weights: Of a patch's elements; None where all weigh the same.
     """
 
