@@ -14,13 +14,15 @@ from headrace.core.batch import Batch
 from headrace.core.columns import same
 from headrace.core.errors import ArgumentError, KindError, StoreError
 from headrace.core.schema import Schema
+from headrace.cubes import gather as gathering
+from headrace.cubes import pieces
 from headrace.cubes.cube import Cube
 from headrace.cubes.geometry import Geometry
 from headrace.cubes.source import PatchSource
 from headrace.testing.sources import SourceTests
 from tests.cubes.oracle import Held, begins, chunked, content, cubes, geometries, patch
 
-ANY = settings(max_examples=50, deadline=None)
+ANY = settings(max_examples=80, deadline=None)
 
 
 def everything(source: PatchSource) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -51,8 +53,12 @@ def test_a_patch_is_what_indexing_gives(data: st.DataObject) -> None:
         assert len(source.read(everything(source))) == 0
         return
     numbers = np.array(data.draw(st.lists(st.integers(0, len(source) - 1), min_size=1, max_size=9)), np.int64)
+    few, shared = data.draw(st.sampled_from([(64, 4), (0, 1), (0, 99)]))
     for _ in range(2):  # from the cube, then from what is held
-        batch = source.read(numbers)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(gathering, "FEW", few)
+            patched.setattr(pieces, "SHARED", shared)
+            batch = source.read(numbers)
         assert list(batch) == list(cube.variables)
         for name, column in batch.items():
             assert isinstance(column, np.ndarray)
@@ -69,7 +75,9 @@ def test_no_chunk_is_decoded_twice_in_a_read_and_all_come_in_one_call(data: st.D
     cube = data.draw(cubes(geometry))
     bound = data.draw(st.sampled_from([0, 64, 1 << 20]))
     source = PatchSource(cube, geometry, cache_bytes=bound)
-    source.read(everything(source))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(gathering, "FEW", data.draw(st.sampled_from([0, 10_000])))
+        source.read(everything(source))
     for variable in cube.variables.values():
         assert isinstance(variable, Held)
         chunks = [chunk for call in variable.calls for chunk in call]

@@ -13,7 +13,8 @@ from headrace.core.source import Indices
 from headrace.cubes.axis import Axis
 from headrace.cubes.chunks import Chunks
 from headrace.cubes.cube import Cube
-from headrace.cubes.gather import Cut, gather
+from headrace.cubes.cut import Cut
+from headrace.cubes.gather import gather
 from headrace.cubes.geometry import Geometry
 from headrace.cubes.padding import unlabelled
 

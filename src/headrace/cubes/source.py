@@ -18,7 +18,8 @@ from headrace.core.source import Indices
 from headrace.cubes.chunks import Chunks
 from headrace.cubes.coordinates import Coords, Labels, Numbers, columns
 from headrace.cubes.cube import Cube
-from headrace.cubes.gather import Cut, gather
+from headrace.cubes.cut import Cut
+from headrace.cubes.gather import gather
 from headrace.cubes.geometry import Geometry
 from headrace.cubes.padding import filler
 from headrace.cubes.placing import Boxes, boxes

@@ -1,0 +1,129 @@
+"""How the windows of a geometry cut one variable, which may lack dimensions or have them in another order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.core.source import Indices
+from headrace.cubes.axis import Axis
+from headrace.cubes.chunks import Grid
+from headrace.cubes.copying import Windows
+from headrace.cubes.cube import Variable
+from headrace.cubes.geometry import Geometry
+from headrace.cubes.layout import Layout
+from headrace.cubes.table import Table
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """How the windows of a geometry cut one variable.
+
+    Args:
+        variable: What is cut.
+        places: Of its dimensions among the cube's, ascending.
+        order: Its own axes in that order.
+        axes: The geometry's, in that order.
+        padded: Whether windows may run past an end of one of them.
+    """
+
+    variable: Variable
+    places: tuple[int, ...]
+    order: tuple[int, ...]
+    axes: tuple[Axis, ...]
+    padded: bool
+
+    @classmethod
+    def of(cls, variable: Variable, geometry: Geometry) -> Cut:
+        """Return how a geometry cuts a variable."""
+        places = tuple(place for place, dim in enumerate(geometry.dims) if dim in variable.dims)
+        axes = tuple(geometry.axes[place] for place in places)
+        order = tuple(variable.dims.index(axis.name) for axis in axes)
+        return cls(variable, places, order, axes, any(axis.name in geometry.padded for axis in axes))
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Those that its patches have."""
+        return tuple(axis.name for axis in self.axes if axis.kept)
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """Of a patch."""
+        return tuple(axis.size for axis in self.axes if axis.kept)
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """Of a window along all its dimensions."""
+        return tuple(axis.size for axis in self.axes)
+
+    @cached_property
+    def steps(self) -> tuple[int, ...]:
+        """From one element of a window to the next."""
+        return tuple(axis.dilation for axis in self.axes)
+
+    @cached_property
+    def stepped(self) -> Indices:
+        """The same, as an array."""
+        return np.array(self.steps, np.int64)
+
+    @cached_property
+    def rooms(self) -> Indices:
+        """The last places at which windows fit."""
+        return np.array([axis.room for axis in self.axes], np.int64)
+
+    @cached_property
+    def grid(self) -> Grid | None:
+        """Its chunks, in its own order of axes; None where it lies at hand."""
+        edges = self.variable.edges
+        return None if edges is None else Grid(edges, self.variable.dtype.itemsize)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Its chunks in the cube's order of dimensions."""
+        assert self.grid is not None
+        return Layout.of(self.grid, self.order)
+
+    @cached_property
+    def reach(self) -> Indices:
+        """From the first to the last element of a window."""
+        return np.array([axis.span - 1 for axis in self.axes], np.int64)
+
+    @cached_property
+    def windows(self) -> Windows:
+        """All its windows, where it lies at hand."""
+        return Windows(self.array, self.sizes, self.steps, self.variable.dtype)
+
+    @property
+    def array(self) -> NDArray[Any]:
+        """The variable in the cube's order, where it lies at hand; not to be written to."""
+        return self.variable.whole().transpose(self.order)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in ("windows", "tables")}
+
+    @cached_property
+    def tables(self) -> tuple[Table, ...]:
+        """Which pieces windows fall into along each dimension."""
+        edges = self.layout.edges
+        factors = self.layout.factors.tolist()
+        return tuple(Table(*one) for one in zip(self.axes, edges, factors, strict=True))
+
+    def inside(self, starts: Indices) -> NDArray[np.bool_]:
+        """Say which windows lie wholly within the cube."""
+        return np.asarray(((starts >= 0) & (starts <= self.rooms)).all(1), np.bool_)
+
+    def there(self, begins: Indices) -> tuple[Indices, Indices]:
+        """Return from which to which of their elements windows lie within the cube, ``(n, axes)`` each."""
+        lengths = np.array([axis.length for axis in self.axes], np.int64)
+        sizes = np.array(self.sizes, np.int64)
+        low = np.clip(-(begins // self.stepped), 0, sizes)
+        high = np.clip(-((begins - lengths) // self.stepped), low, sizes)
+        return low, high
+
+    def mirrored(self, begins: Indices) -> list[Indices]:
+        """Return by dimension the elements of windows that are mirrored at an end, ``(n, size)`` each."""
+        return [axis.positions(begins[:, at], True) for at, axis in enumerate(self.axes)]
