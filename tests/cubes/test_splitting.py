@@ -350,6 +350,13 @@ def test_four_million_blocks_are_the_most() -> None:
         draw(Blocks({"x": 1, "y": 1}), geometry, np.arange(10), HALVES)
 
 
+def test_labels_of_more_elements_than_can_be_counted_are_refused() -> None:
+    geometry = Geometry.of({"x": 20_000, "y": 20_000}, {"x": 1, "y": 1})
+    labels = np.broadcast_to(np.int8(1), (20_000, 20_000))
+    with pytest.raises(ArgumentError, match=r"400,000,000 labels, .*fewer dimensions"):
+        draw(Groups("g", ("x", "y"), labels), geometry, np.arange(10), HALVES)
+
+
 def test_patches_of_another_cube_are_refused() -> None:
     division = draw(Along("time"), Geometry.of({"time": 100}, {"time": 10}), np.arange(10), HALVES)
     with pytest.raises(ArgumentError, match="a cube with 90 elements along 'time', and what was divided has 100"):

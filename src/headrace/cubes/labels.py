@@ -22,7 +22,7 @@ def marks(labels: NDArray[Any]) -> dict[str, str]:
     digest = blake2b(str(labels.shape).encode(), digest_size=8)
     for piece in _encoded(labels.reshape(-1)):
         digest.update(piece)
-    ends = [_shown(labels.reshape(-1)[place]) if labels.size else "" for place in (0, -1)]
+    ends = [shown(labels.reshape(-1)[place]) if labels.size else "" for place in (0, -1)]
     return {"first": ends[0], "last": ends[1], "digest": digest.hexdigest()}
 
 
@@ -40,8 +40,15 @@ def _encoded(labels: NDArray[Any]) -> list[bytes]:
     return [b"s", *(len(text).to_bytes(8, "little") + text for text in texts)]
 
 
-def _shown(label: Any) -> str:
+def shown(label: Any) -> str:
+    """Return a label as text: a date without what is below its seconds, whatever unit holds it.
+
+    >>> shown(np.datetime64("2001-01-01", "ns")), shown(np.float32(-0.0))
+    ('2001-01-01T00:00:00', '0.0')
+    """
     if isinstance(label, np.datetime64):
         return str(label.astype("M8[s]"))
+    if isinstance(label, np.timedelta64):
+        return str(label.astype("m8[s]"))
     label = label.item() if isinstance(label, np.generic) else label
     return str(label + 0.0 if isinstance(label, float) else label)

@@ -11,9 +11,9 @@ from headrace.core import seeds
 from headrace.core.arguments import whole
 from headrace.core.errors import ArgumentError
 from headrace.core.source import Indices
+from headrace.cubes.division import Division, Look
 from headrace.cubes.geometry import Geometry
 from headrace.cubes.places import Anywhere
-from headrace.cubes.splitting import Division, Look
 from headrace.cubes.splitting_touch import Reach
 
 _BOXES = 1 << 16  # looked at in one go

@@ -15,6 +15,7 @@ from headrace.core.errors import ArgumentError, KindError
 from headrace.core.source import Indices
 
 MOST_BLOCKS = 1 << 22
+MOST_LABELS = 1 << 27
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class Groups:
         """Return itself, checked.
 
         Raises:
-            ArgumentError: The labels' dimensions are not the cube's, or it is a single value.
+            ArgumentError: The labels' dimensions are not the cube's, or it is a single value, or there are too many.
         """
         what = f"by={self.name!r}"
         _known(self.dims, lengths, what)
@@ -132,6 +133,11 @@ class Groups:
             raise ArgumentError(f"{what}: it has one value for the whole cube, so there is nothing to divide")
         if self.labels.shape != expected:
             raise ArgumentError(f"{what}: labels must have shape {expected} for {self.dims}, got {self.labels.shape}")
+        if self.labels.size > MOST_LABELS:
+            raise ArgumentError(
+                f"{what}: these are {self.labels.size:,} labels, and at most {MOST_LABELS:,} are taken: give labels "
+                "along fewer dimensions"
+            )
         return self
 
     def upto(self, lengths: Mapping[str, int]) -> Groups:
