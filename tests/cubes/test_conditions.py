@@ -240,6 +240,23 @@ def test_dates_of_other_calendars() -> None:
     assert kept(one, at_center("time") >= cftime.Datetime360Day(2000, 2, 29)) == [1, 2]
 
 
+def test_dates_that_are_not_there() -> None:
+    days = np.array(["2001-01-01", "NaT", "2001-01-03", "NaT"], "M8[ns]")
+    one = PatchSource(
+        cube({"x": 4}, variable("when", "x", days, (3,))), Geometry.of({"x": 4}, {"x": 2}, stride={"x": 1})
+    )
+    assert valid_fraction("when").values(one, every(one), Held())[0].tolist() == [0.5, 0.5, 0.5]
+    assert center_valid("when").keep(one, every(one)).tolist() == [False, True, False]
+    assert (at_center("when") > "2001").keep(one, every(one)).tolist() == [False, True, False]
+
+
+def test_what_is_held_does_not_travel(source: PatchSource) -> None:
+    held = Held(1 << 20)
+    (valid_fraction("sst") > 0.5).keep(source, every(source), held)
+    again = pickle.loads(pickle.dumps(held))
+    assert held._arrays and not again._arrays and again.most_bytes == 1 << 20
+
+
 # Words
 
 
@@ -322,5 +339,9 @@ def test_functions_that_fail(source: PatchSource) -> None:
 
 
 def test_no_patches_at_all(source: PatchSource) -> None:
+    unknown = valid_fraction("sts") > 0
+    for condition in ((center_valid("sst") & unknown), (center_valid("sst") | unknown), ~unknown):
+        with pytest.raises(ColumnError):
+            condition.keep(source, np.array([], np.int64))
     for condition in (valid_fraction("sst") > 0, center_valid("sst"), at_center("time") > "2001", as_condition(len)):
         assert condition.keep(source, np.array([], np.int64)).shape == (0,)

@@ -92,7 +92,7 @@ class Both(Condition):
 
     def _keep(self, source: PatchSource, numbers: Indices, keeper: Keeper) -> NDArray[np.bool_]:
         found = self.left._keep(source, numbers, keeper)
-        if found.any():
+        if found.any() or not len(found):  # asked of none, to hear of unknown names
             found[found] = self.right._keep(source, numbers[found], keeper)
         return found
 
@@ -112,7 +112,7 @@ class Either(Condition):
 
     def _keep(self, source: PatchSource, numbers: Indices, keeper: Keeper) -> NDArray[np.bool_]:
         found = self.left._keep(source, numbers, keeper)
-        if not found.all():
+        if not found.all() or not len(found):
             found[~found] = self.right._keep(source, numbers[~found], keeper)
         return found
 

@@ -45,7 +45,7 @@ class Keeper(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Held:
-    """Keeps in memory, as long as it lives itself.
+    """Keeps in memory, as long as it lives itself; in another process it begins empty.
 
     Args:
         most_bytes: How much.
@@ -58,6 +58,9 @@ class Held:
     most_bytes: int = MOST_BYTES
     _arrays: dict[str, NDArray[Any]] = field(default_factory=dict, repr=False)
     _texts: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Held, (self.most_bytes,)  # what is kept does not travel
 
     def fits(self, nbytes: int) -> bool:
         return nbytes + sum(array.nbytes for array in self._arrays.values()) <= self.most_bytes

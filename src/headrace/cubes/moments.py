@@ -51,36 +51,43 @@ class Moments:
 
     @classmethod
     def of(cls, values: NDArray[Any], there: NDArray[np.bool_] | None = None) -> Moments:
-        """Return those of each row of numbers ``(rows, n)``. NaN does not count.
+        """Return those of numbers along the second of two axes, or of three. NaN does not count.
 
         Args:
-            values: Of any dtype of numbers.
+            values: Of any dtype of numbers, ``(rows, n)`` or ``(rows, n, columns)``.
             there: Which of them count; None for all.
+
+        Returns:
+            ``rows`` cells, or ``rows * columns``, those of a row beside each other.
         """
-        made = cls.none(len(values))
-        most = max(1, _CACHED // max(values.shape[1], 1))
-        for begin in range(0, len(values), most):  # so many that they stay in the processor's cache
-            rows = slice(begin, begin + most)
-            made._set(rows, np.array(values[rows], np.float64), None if there is None else ~there[rows])
+        rows, width, *columns = values.shape
+        each = columns[0] if columns else 1
+        made = cls.none(rows * each)
+        most = max(1, _CACHED // max(width * each, 1))
+        for begin in range(0, rows, most):  # so many that they stay in the processor's cache
+            some = np.array(values[begin : begin + most], np.float64)
+            if there is not None:
+                np.copyto(some, np.nan, where=~there[begin : begin + most])
+            made._set(slice(begin * each, (begin + most) * each), some)
         return made
 
-    def _set(self, rows: slice, values: Floats, gone: NDArray[np.bool_] | None) -> None:
-        """Set some cells to those of rows of values, which are written to."""
-        if gone is not None:
-            np.copyto(values, np.nan, where=gone)
+    def _set(self, cells: slice, values: Floats) -> None:
+        """Set some cells to those of values, which are written to."""
         gone = np.isnan(values)
         lacks = bool(gone.any())
-        count = self.count[rows] = values.shape[1] - np.count_nonzero(gone, axis=1)
-        low, high = np.fmin.reduce(values, axis=1, initial=np.inf), np.fmax.reduce(values, axis=1, initial=-np.inf)
-        self.low[rows], self.high[rows] = low, high
+        count = values.shape[1] - np.count_nonzero(gone, axis=1)
+        self.count[cells] = count.ravel()
+        self.low[cells] = np.fmin.reduce(values, axis=1, initial=np.inf).ravel()
+        self.high[cells] = np.fmax.reduce(values, axis=1, initial=-np.inf).ravel()
         with np.errstate(invalid="ignore", over="ignore"):  # of infinite values
             if lacks:
                 np.copyto(values, 0.0, where=gone)
-            mean = self.mean[rows] = values.sum(1) / np.maximum(count, 1)
+            mean = values.sum(1) / np.maximum(count, 1)
             values -= mean[:, None]
             if lacks:
                 np.copyto(values, 0.0, where=gone)
-            self.squares[rows] = np.einsum("ij,ij->i", values, values)
+            self.mean[cells] = mean.ravel()
+            self.squares[cells] = np.einsum("ij...,ij...->i...", values, values).ravel()
 
     def add(self, cells: Indices, pieces: Moments) -> None:
         """Merge pieces into cells.
@@ -90,7 +97,7 @@ class Moments:
             pieces: As many.
         """
         with np.errstate(invalid="ignore", over="ignore"):
-            here, new = pieces._together(cells)
+            here, new = pieces._together(cells, len(self.count))
             old = self.count[here]
             count = old + new.count
             some = np.maximum(count, 1)
@@ -107,18 +114,17 @@ class Moments:
         """Return those of some cells, by their numbers or a mask: a copy."""
         return Moments(self.count[cells], self.mean[cells], self.squares[cells], self.low[cells], self.high[cells])
 
-    def _together(self, cells: Indices) -> tuple[Indices, Moments]:
-        """Return the cells that occur, ascending, and what all pieces of each have together."""
-        here, place = np.unique(cells, return_inverse=True)
-        if len(here) == len(cells):  # put into their order
-            return here, self.take(np.argsort(cells))
+    def _together(self, cells: Indices, total: int) -> tuple[Indices, Moments]:
+        """Return cells, among them all that occur, and what all pieces of each have together."""
+        if total <= len(cells):  # sorting them takes longer than going over all that there are
+            here, place = np.arange(total), cells
+        else:
+            here, place = np.unique(cells, return_inverse=True)
         made = Moments.none(len(here))
         np.add.at(made.count, place, self.count)
         weights = self.count / np.maximum(made.count, 1)[place]
-        first = np.zeros(len(here))
-        first[place] = np.where(
-            np.isfinite(self.mean), self.mean, 0.0
-        )  # summing distances from one of the means loses less than summing the means
+        first = np.zeros(len(here))  # one of the means: to sum distances from it loses less than to sum the means
+        first[place] = np.where(np.isfinite(self.mean), self.mean, 0.0)
         made.mean[:] = first + np.bincount(place, weights * (self.mean - first[place]), len(here))
         apart = np.where(self.count > 0, self.mean - made.mean[place], 0.0)
         made.squares[:] = np.bincount(place, self.squares + self.count * apart * apart, len(here))

@@ -21,6 +21,8 @@ from headrace.cubes.sweeping import has_whole, narrowed, sweep, within
 
 __all__ = ["Statistics", "kept_statistics", "statistics"]
 
+_BESIDE = 8  # cells from which on adding up those of several at once is faster
+
 _NUMBERS = "fiub"  # kinds of dtypes that have a mean
 
 
@@ -124,10 +126,13 @@ class _Part:
     def add(self, values: NDArray[Any], numbers: Indices) -> None:
         """Count a batch of patches."""
         there = within(self.geometry, self.axes, numbers)
-        order = [0, *(1 + self.axes.index(dim) for dim in self.dims)]
-        order += [place for place in range(values.ndim) if place not in order]
-        cells = prod(axis.size for axis in self.own)
-        shape = (len(values) * cells, values.size // max(len(values) * cells, 1))
+        kept = [1 + self.axes.index(dim) for dim in self.dims]
+        over = [place for place in range(1, values.ndim) if place not in kept]
+        cells, rest = prod(axis.size for axis in self.own), prod(values.shape[place] for place in over)
+        if cells < _BESIDE:  # else they are counted as they lie, those of several cells beside each other
+            order, shape = [0, *kept, *over], (len(values) * cells, rest, 1)
+        else:
+            order, shape = [0, *over, *kept], (len(values), rest, cells)
         rows = values.transpose(order).reshape(shape)
         some = None if there is None else there.transpose(order).reshape(shape)
         here = self._cells(numbers)
