@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from operator import index
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 import xarray as xr
@@ -109,7 +109,7 @@ class BatchGenerator:
         for number in range(len(self)):
             yield self[number]
 
-    def __getitem__(self, idx: int) -> Any:
+    def __getitem__(self, idx: SupportsIndex) -> Any:
         """Return a batch; a negative number counts from the end.
 
         Raises:
@@ -120,7 +120,7 @@ class BatchGenerator:
             raise NotImplementedError(
                 f"{type(self).__name__} is indexed by one whole number, a batch's, got {idx!r:.80}"
             )
-        number = index(idx) + len(self) if idx < 0 else index(idx)
+        number = index(idx) + len(self) if index(idx) < 0 else index(idx)
         if not 0 <= number < len(self):
             raise IndexError(f"list index out of range: there is no batch {idx}, there are {len(self)}")
         if self.cache is None:

@@ -76,9 +76,10 @@ def _of_data(ds: xr.Dataset | xr.DataArray) -> Iterator[str]:
     contents = Contents()
     whole = ds.to_dataset(name="<data>") if isinstance(ds, xr.DataArray) else ds
     yield f"{type(ds).__name__} {ds.name!r}" if isinstance(ds, xr.DataArray) else "Dataset"
-    yield of_record(dict(whole.attrs))
+    yield f"{of_record(dict(whole.attrs))} {[*whole.sizes]}"  # whose order is that of what is stacked
     lazy = []
-    for name, variable in whole.variables.items():
+    for name in sorted(whole.variables, key=str):  # what is opened has its variables in any order
+        variable = whole.variables[name]
         yield f"{name} {variable.dims} {variable.dtype} {variable.shape} {name in whole.coords}"
         yield of_record(dict(variable.attrs))
         if isinstance(variable._data, np.ndarray) or name in whole.indexes:  # of what is in memory, all of it

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import xarray as xr
-
 from headrace.compat.xbatcher.accessors import values_of
 from headrace.compat.xbatcher.generators import BatchGenerator
 from headrace.core.errors import MissingExtraError
@@ -30,10 +28,6 @@ __all__ = ["IterableDataset", "MapDataset", "to_tensor"]
 def to_tensor(xr_obj: Any) -> torch.Tensor:
     """Return the values of a DataArray, or of a Dataset with one variable, as a tensor: a copy."""
     return torch.tensor(values_of(xr_obj))
-
-
-def _is_lazy(batch: Any) -> bool:
-    return isinstance(batch, xr.Dataset | xr.DataArray) and bool(batch.chunks)
 
 
 class MapDataset(torch.utils.data.Dataset[Any]):
@@ -78,7 +72,7 @@ class MapDataset(torch.utils.data.Dataset[Any]):
             idx = int(idx.item())
         x = self.X_generator[idx]
         y = None if self.y_generator is None else self.y_generator[idx]
-        if dask is not None and (_is_lazy(x) or _is_lazy(y)):
+        if dask is not None and any(map(dask.is_dask_collection, (x, y))):
             x, y = dask.compute(x, y)
         made = self._checked(self.transform(x))
         return made if y is None else (made, self._checked(self.target_transform(y)))
