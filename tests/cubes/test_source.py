@@ -15,7 +15,6 @@ from headrace.core.columns import same
 from headrace.core.errors import ArgumentError, KindError, StoreError
 from headrace.core.schema import Schema
 from headrace.cubes import gather as gathering
-from headrace.cubes import pieces
 from headrace.cubes.cube import Cube
 from headrace.cubes.geometry import Geometry
 from headrace.cubes.source import PatchSource
@@ -57,7 +56,7 @@ def test_a_patch_is_what_indexing_gives(data: st.DataObject) -> None:
     for _ in range(2):  # from the cube, then from what is held
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(gathering, "FEW", few)
-            patched.setattr(pieces, "SHARED", shared)
+            patched.setattr(gathering, "SHARED", shared)
             batch = source.read(numbers)
         assert list(batch) == list(cube.variables)
         for name, column in batch.items():

@@ -78,7 +78,7 @@ class Labels:
 
     def write(self, starts: Indices, out: NDArray[Any], chunks: Chunks) -> None:
         """Write the column of windows that begin at some places."""
-        gather(self.cut, starts, out, chunks, unlabelled(self.cut.variable.dtype)[1], False)
+        gather(self.cut, starts, out, chunks, unlabelled(self.cut.variable.dtype)[1])
 
 
 def columns(cube: Cube, geometry: Geometry, coords: Coords) -> dict[str, Numbers | Labels]:

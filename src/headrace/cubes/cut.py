@@ -29,6 +29,7 @@ class Cut:
         order: Its own axes in that order.
         axes: The geometry's, in that order.
         padded: Whether windows may run past an end of one of them.
+        reflect: Whether they are mirrored there.
     """
 
     variable: Variable
@@ -36,14 +37,16 @@ class Cut:
     order: tuple[int, ...]
     axes: tuple[Axis, ...]
     padded: bool
+    reflect: bool = False
 
     @classmethod
-    def of(cls, variable: Variable, geometry: Geometry) -> Cut:
+    def of(cls, variable: Variable, geometry: Geometry, reflect: bool = False) -> Cut:
         """Return how a geometry cuts a variable."""
         places = tuple(place for place, dim in enumerate(geometry.dims) if dim in variable.dims)
         axes = tuple(geometry.axes[place] for place in places)
         order = tuple(variable.dims.index(axis.name) for axis in axes)
-        return cls(variable, places, order, axes, any(axis.name in geometry.padded for axis in axes))
+        padded = any(axis.name in geometry.padded for axis in axes)
+        return cls(variable, places, order, axes, padded, padded and reflect)
 
     @property
     def dims(self) -> tuple[str, ...]:
@@ -64,11 +67,6 @@ class Cut:
     def steps(self) -> tuple[int, ...]:
         """From one element of a window to the next."""
         return tuple(axis.dilation for axis in self.axes)
-
-    @cached_property
-    def stepped(self) -> Indices:
-        """The same, as an array."""
-        return np.array(self.steps, np.int64)
 
     @cached_property
     def rooms(self) -> Indices:
@@ -108,22 +106,11 @@ class Cut:
     @cached_property
     def tables(self) -> tuple[Table, ...]:
         """Which pieces windows fall into along each dimension."""
-        edges = self.layout.edges
-        factors = self.layout.factors.tolist()
-        return tuple(Table(*one) for one in zip(self.axes, edges, factors, strict=True))
+        if self.grid is None:
+            return tuple(Table(axis, np.array([0, axis.length]), 0, self.reflect) for axis in self.axes)
+        along = zip(self.axes, self.layout.edges, self.layout.factors.tolist(), strict=True)
+        return tuple(Table(axis, edges, factor, self.reflect) for axis, edges, factor in along)
 
     def inside(self, starts: Indices) -> NDArray[np.bool_]:
         """Say which windows lie wholly within the cube."""
         return np.asarray(((starts >= 0) & (starts <= self.rooms)).all(1), np.bool_)
-
-    def there(self, begins: Indices) -> tuple[Indices, Indices]:
-        """Return from which to which of their elements windows lie within the cube, ``(n, axes)`` each."""
-        lengths = np.array([axis.length for axis in self.axes], np.int64)
-        sizes = np.array(self.sizes, np.int64)
-        low = np.clip(-(begins // self.stepped), 0, sizes)
-        high = np.clip(-((begins - lengths) // self.stepped), low, sizes)
-        return low, high
-
-    def mirrored(self, begins: Indices) -> list[Indices]:
-        """Return by dimension the elements of windows that are mirrored at an end, ``(n, size)`` each."""
-        return [axis.positions(begins[:, at], True) for at, axis in enumerate(self.axes)]

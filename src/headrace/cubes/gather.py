@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,18 @@ from headrace.core.source import Indices
 from headrace.cubes.chunks import Chunks, Grid
 from headrace.cubes.copying import Windows
 from headrace.cubes.cut import Cut
-from headrace.cubes.layout import Layout
-from headrace.cubes.pieces import Crossing, Pieces, Wholes, crossing
-from headrace.cubes.table import jobs
+from headrace.cubes.table import Job, jobs
 
 FEW = 64
-"""How many windows are cut into pieces one by one; of more, all at once."""
+"""How many windows are looked at one by one; of more, those that share a chunk are copied together."""
+
+SHARED = 4
+"""How many windows in one chunk are worth a view of all its windows."""
+
+_NONE = np.empty(0, np.int64)
 
 
-def gather(cut: Cut, starts: Indices, out: NDArray[Any], chunks: Chunks, fill: Any, reflect: bool) -> None:
+def gather(cut: Cut, starts: Indices, out: NDArray[Any], chunks: Chunks, fill: Any) -> None:
     """Write the patches of a variable.
 
     Args:
@@ -28,141 +32,118 @@ def gather(cut: Cut, starts: Indices, out: NDArray[Any], chunks: Chunks, fill: A
         starts: Where they begin in all dimensions of the cube, ``(n, dimensions)``.
         out: Where to: C-contiguous, ``(n, *shape of a patch)``; all of it is written.
         chunks: Those that were read.
-        fill: What fills windows up past an end.
-        reflect: Whether they are mirrored there instead.
+        fill: What fills windows up past an end, where they are not mirrored there.
+
+    Raises:
+        StoreError: A chunk cannot be read; the message names the variable and the chunk.
     """
     begins = starts if len(cut.places) == starts.shape[1] else starts[:, list(cut.places)]
-    targets = out.reshape((len(out), *cut.sizes))
-    border = np.flatnonzero(~cut.inside(begins)) if cut.padded else np.empty(0, np.int64)
+    windows = out.reshape((len(out), *cut.sizes))
+    border = (~cut.inside(begins)).nonzero()[0] if cut.padded else _NONE
+    if len(border) and not cut.reflect:
+        windows[border] = fill
     if cut.grid is None:
-        _from_array(cut, begins, targets, border, fill, reflect)
-    elif len(out) <= FEW and not (reflect and len(border)):
-        if len(border):
-            targets[border] = fill
-        _few_from_chunks(cut, cut.grid, begins, targets, chunks)
+        _from_array(cut, begins, windows, border)
     else:
-        _from_chunks(cut, cut.grid, begins, targets, border, chunks, fill, reflect)
+        _from_chunks(cut, cut.grid, begins, windows, border, chunks)
 
 
-def _from_array(cut: Cut, begins: Indices, out: NDArray[Any], border: Indices, fill: Any, reflect: bool) -> None:
+def _from_array(cut: Cut, begins: Indices, out: NDArray[Any], border: Indices) -> None:
     windows = cut.windows if out.dtype == cut.variable.dtype else Windows(cut.array, cut.sizes, cut.steps, out.dtype)
     if not len(border):
         windows.copy(begins, out)
         return
-    within = np.ones(len(begins), bool)
+    within = np.ones(len(begins), np.bool_)
     within[border] = False
-    rows = np.flatnonzero(within)
+    rows = within.nonzero()[0]
     windows.copy(begins[rows], out, rows)
-    array = cut.array
-    if reflect:
-        positions = cut.mirrored(begins[border])
-        for at, row in enumerate(border.tolist()):
-            out[row] = array[np.ix_(*(one[at] for one in positions))]
-        return
-    out[border] = fill
-    low, high = cut.there(begins[border])
-    pieces = Pieces(border, begins[border] + low * cut.stepped, low, high - low)
-    pieces = pieces.at((pieces.counts > 0).all(1))
-    for row, source, target in zip(pieces.rows.tolist(), *pieces.slices(cut.steps), strict=True):
-        out[row][target] = array[source]
+    for pieces in jobs(cut.tables, begins[border], border.tolist()).values():
+        _copy(cut.array, pieces, out)
+
+
+def _copy(array: NDArray[Any], pieces: list[Job], out: NDArray[Any]) -> None:
+    for target, source in pieces:
+        out[target] = array[source]
 
 
 # Out of chunks
 
 
-def _few_from_chunks(cut: Cut, grid: Grid, begins: Indices, out: NDArray[Any], chunks: Chunks) -> None:
-    """Read a few windows, as far as they lie within the cube."""
-    by_chunk = jobs(cut.tables, begins)
-    wanted = sorted(by_chunk)
+@dataclass(frozen=True, eq=False)
+class Together:
+    """Windows of which each lies in one chunk whole, sorted by chunk.
+
+    Args:
+        cut: How windows cut the variable.
+        numbers: Of the chunk of each, ascending.
+        rows: Which windows they are.
+        begins: Where each begins in its chunk.
+    """
+
+    cut: Cut
+    numbers: Indices
+    rows: Indices
+    begins: Indices
+
+    @classmethod
+    def of(cls, cut: Cut, begins: Indices, border: Indices) -> Together:
+        """Return those of some windows, as far as several lie in the same chunk.
+
+        Args:
+            cut: How windows cut the variable.
+            begins: Where windows begin.
+            border: Which of them run past an end.
+        """
+        first = cut.layout.at(begins)
+        alone = (first == cut.layout.at(begins + cut.reach)).all(1)
+        alone[border] = False
+        rows = alone.nonzero()[0]
+        places = first[rows]
+        numbers = cut.layout.numbers(places)
+        order = numbers.argsort(kind="stable")
+        each = np.diff(np.append((new := _begins(numbers[order])).nonzero()[0], len(order)))
+        order = order[np.repeat(each, each) >= SHARED] if len(new) else order
+        rows = rows[order]
+        return cls(cut, numbers[order], rows, begins[rows] - cut.layout.edge(places[order]))
+
+    def by_chunk(self) -> Iterator[tuple[int, slice]]:
+        """Give chunks' numbers, and which windows lie in each."""
+        first = _begins(self.numbers).nonzero()[0]
+        ends = [*first.tolist()[1:], len(self.numbers)]
+        for number, begin, end in zip(self.numbers[first].tolist(), first.tolist(), ends, strict=False):
+            yield number, slice(begin, end)
+
+    def copy(self, array: NDArray[Any], here: slice, out: NDArray[Any]) -> None:
+        """Copy those that lie in one chunk."""
+        windows = Windows(array, self.cut.sizes, self.cut.steps, out.dtype)
+        windows.copy(self.begins[here], out, self.rows[here])
+
+
+def _begins(ascending: Indices) -> NDArray[np.bool_]:
+    """Say which numbers differ from the one before."""
+    new = np.ones(len(ascending), np.bool_)
+    np.not_equal(ascending[1:], ascending[:-1], out=new[1:])
+    return new
+
+
+def _from_chunks(cut: Cut, grid: Grid, begins: Indices, out: NDArray[Any], border: Indices, chunks: Chunks) -> None:
+    together: dict[int, slice] = {}
+    if len(begins) <= FEW:
+        pieces = jobs(cut.tables, begins, range(len(begins)))
+    else:
+        shared = Together.of(cut, begins, border)
+        together = dict(shared.by_chunk())
+        single = np.ones(len(begins), np.bool_)
+        single[shared.rows] = False
+        rows = single.nonzero()[0]
+        pieces = jobs(cut.tables, begins[rows], rows.tolist())
+    wanted = sorted({*pieces, *together})
     turned = cut.order != tuple(range(len(cut.order)))
     for places, arrays in chunks.each(cut.variable, grid, np.array(wanted, np.int64)):
         for place, array in zip(places, arrays, strict=True):
+            number = wanted[place]
             if turned:
                 array = array.transpose(cut.order)
-            for target, source in by_chunk[wanted[place]]:
-                out[target] = array[source]
-
-
-def _from_chunks(
-    cut: Cut, grid: Grid, begins: Indices, out: NDArray[Any], border: Indices, chunks: Chunks, fill: Any, reflect: bool
-) -> None:
-    layout = cut.layout
-    parts: list[Wholes | Crossing] = []
-    first = layout.at(begins)
-    alone = (first == layout.at(begins + cut.reach)).all(1)
-    alone[border] = False
-    rows = alone.nonzero()[0]
-    if len(rows):
-        places = first if len(rows) == len(begins) else first[rows]
-        numbers = layout.numbers(places)
-        order = numbers.argsort(kind="stable")
-        rows = rows[order]
-        parts.append(Wholes(cut, numbers[order], rows, begins[rows] - layout.edge(places[order]), out))
-    if len(rows) < len(begins):
-        parts += _others(cut, layout, begins, out, border, (~alone).nonzero()[0], fill, reflect)
-    _copy(cut, grid, parts, chunks)
-    blocks = parts[-1].targets if len(border) and reflect and isinstance(parts[-1], Crossing) else []
-    for at, row in enumerate(border.tolist() if len(blocks) else []):
-        positions = cut.mirrored(begins[border[at : at + 1]])
-        out[row] = blocks[at][np.ix_(*(one[0] - one[0].min() for one in positions))]
-
-
-def _others(
-    cut: Cut,
-    layout: Layout,
-    begins: Indices,
-    out: NDArray[Any],
-    border: Indices,
-    others: Indices,
-    fill: Any,
-    reflect: bool,
-) -> list[Crossing]:
-    """Return the pieces of windows that lie in several chunks, or run past an end.
-
-    Of those that are mirrored at an end it is the box of all their elements, which goes to an array of its own.
-    """
-    low = np.zeros((len(begins), len(cut.axes)), np.int64)
-    high = low + np.array(cut.sizes, np.int64)
-    if not len(border) or not reflect:
-        if len(border):
-            out[border] = fill
-            low[border], high[border] = cut.there(begins[border])
-        windows = others, begins[others], low[others], high[others]
-        return [crossing(layout, windows, cut.steps, out)]
-    inner = np.setdiff1d(others, border, assume_unique=True)
-    windows = inner, begins[inner], low[inner], high[inner]
-    positions = cut.mirrored(begins[border])
-    corners = np.stack([one.min(1) for one in positions], 1)
-    extents = np.stack([one.max(1) for one in positions], 1) - corners + 1
-    blocks = [np.empty(extent, cut.variable.dtype) for extent in extents.tolist()]
-    boxes = np.arange(len(border)), corners, np.zeros_like(corners), extents
-    return [
-        crossing(layout, windows, cut.steps, out),
-        crossing(layout, boxes, (1,) * len(cut.axes), blocks),
-    ]
-
-
-def _copy(cut: Cut, grid: Grid, parts: Sequence[Wholes | Crossing], chunks: Chunks) -> None:
-    """Read all chunks that parts lie in, and copy from each as it comes."""
-    wanted = distinct(parts[0].numbers) if len(parts) == 1 else np.unique(np.concatenate([p.numbers for p in parts]))
-    bounds = [
-        (part.copy, part.numbers.searchsorted(wanted).tolist(), part.numbers.searchsorted(wanted, "right").tolist())
-        for part in parts
-    ]
-    turned = cut.order != tuple(range(len(cut.order)))
-    for places, arrays in chunks.each(cut.variable, grid, wanted):
-        for at, array in zip(places, arrays, strict=True):
-            if turned:
-                array = array.transpose(cut.order)
-            for copy, begin, end in bounds:
-                if begin[at] < end[at]:
-                    copy(array, begin[at], end[at])
-
-
-def distinct(numbers: Indices) -> Indices:
-    """Return ascending numbers once each."""
-    new = np.empty(len(numbers), np.bool_)
-    new[:1] = True
-    np.not_equal(numbers[1:], numbers[:-1], out=new[1:])
-    found: Indices = numbers[new]
-    return found
+            if number in together:
+                shared.copy(array, together[number], out)
+            _copy(array, pieces.get(number, []), out)

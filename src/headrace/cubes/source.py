@@ -17,7 +17,7 @@ from headrace.core.schema import Field, Schema, Structure
 from headrace.core.source import Indices
 from headrace.cubes.chunks import Chunks
 from headrace.cubes.coordinates import Coords, Labels, Numbers, columns
-from headrace.cubes.cube import Cube
+from headrace.cubes.cube import Cube, Variable
 from headrace.cubes.cut import Cut
 from headrace.cubes.gather import gather
 from headrace.cubes.geometry import Geometry
@@ -33,24 +33,22 @@ class Values:
 
     Args:
         cut: How windows cut the variable.
-        fill: What fills them up; None where nothing does.
-        reflect: Whether they are mirrored at an end instead.
+        fill: What fills them up; None where nothing does, or they are mirrored.
     """
 
     cut: Cut
     fill: Any
-    reflect: bool
 
     @classmethod
-    def of(cls, cut: Cut, geometry: Geometry) -> Values:
+    def of(cls, variable: Variable, geometry: Geometry) -> Values:
         """Return the column of a variable.
 
         Raises:
             ArgumentError: Its patches are filled up with what it cannot hold.
         """
-        if not cut.padded or geometry.fill == "reflect":
-            return cls(cut, None, cut.padded)
-        return cls(cut, filler(cut.variable.name, cut.variable.dtype, geometry.fill), False)
+        cut = Cut.of(variable, geometry, geometry.fill == "reflect")
+        filled = cut.padded and not cut.reflect
+        return cls(cut, filler(variable.name, variable.dtype, geometry.fill) if filled else None)
 
     @property
     def dims(self) -> tuple[str, ...]:
@@ -66,7 +64,7 @@ class Values:
 
     def write(self, starts: Indices, out: NDArray[Any], chunks: Chunks) -> None:
         """Write the column of windows that begin at some places."""
-        gather(self.cut, starts, out, chunks, self.fill, self.reflect)
+        gather(self.cut, starts, out, chunks, self.fill)
 
 
 class PatchSource:
@@ -110,7 +108,7 @@ class PatchSource:
         self.coords: Coords = coords
         self.chunks = Chunks(whole(cache_bytes, "cache_bytes"))
         self._columns: dict[str, Values | Labels | Numbers] = {
-            name: Values.of(Cut.of(variable, geometry), geometry) for name, variable in cube.variables.items()
+            name: Values.of(variable, geometry) for name, variable in cube.variables.items()
         }
         self._columns.update(columns(cube, geometry, coords))
 
