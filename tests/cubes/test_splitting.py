@@ -46,8 +46,14 @@ def geometries(draw_: st.DrawFn, most: int = 14) -> Geometry:
         offset[dim] = draw_(st.integers(-3, 0)) if partial[dim] == "pad" and sizes[dim] > 3 else 0
     fill: Any = draw_(st.sampled_from([float("nan"), "reflect"]))
     geometry = Geometry.of(lengths, sizes, stride=stride, dilation=dilation, offset=offset, partial=partial, fill=fill)
-    if draw_(st.booleans()) and all(axis.room >= 0 for axis in geometry.axes):
+    kind = draw_(st.sampled_from(["grid", "anywhere", "points"]))
+    if kind == "anywhere" and all(axis.room >= 0 for axis in geometry.axes):
         return geometry.sample(draw_(st.integers(1, 60)), seed=1)
+    if kind == "points":  # far past an end, too
+        ends = [(1 - one.span, one.length - 1) if one.partial == "pad" else (0, one.room) for one in geometry.axes]
+        count = draw_(st.integers(1, 30))
+        begins = [draw_(st.lists(st.integers(*pair), min_size=count, max_size=count)) for pair in ends]
+        return geometry.at(geometry.dims, np.array(begins).T)
     return geometry
 
 
@@ -344,7 +350,7 @@ def test_what_cannot_be_meant_is_refused_with_the_mend(plan: Any, given_: dict[s
         draw(plan, geometry, **asked)
 
 
-def test_four_million_blocks_are_the_most() -> None:
+def test_a_million_blocks_are_the_most() -> None:
     geometry = Geometry.of({"x": 3000, "y": 3000}, {"x": 1, "y": 1})
     with pytest.raises(ArgumentError, match="9,000,000 blocks"):
         draw(Blocks({"x": 1, "y": 1}), geometry, np.arange(10), HALVES)

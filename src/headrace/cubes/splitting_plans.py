@@ -14,7 +14,7 @@ from headrace.core.arguments import whole
 from headrace.core.errors import ArgumentError, KindError
 from headrace.core.source import Indices
 
-MOST_BLOCKS = 1 << 22
+MOST_BLOCKS = 1 << 20
 MOST_LABELS = 1 << 27
 
 
@@ -44,7 +44,7 @@ class Blocks:
         """Return it with the dimensions in a cube's order, checked.
 
         Raises:
-            ArgumentError: There is no such dimension, or there would be more than four million blocks.
+            ArgumentError: There is no such dimension, or there would be more than a million blocks.
             KindError: A size is no whole number.
         """
         if not isinstance(self.sizes, Mapping):
