@@ -102,6 +102,8 @@ def test_batches_go_to_torch_by_name(stored: Any) -> None:
     batch = hr.patches(stored, SIZES).shuffle(seed=0).batch(16).stream().torch().first()
     assert isinstance(batch["sst"], torch.Tensor)
     assert tuple(batch["sst"].shape) == (16, 5, 8, 8)
+    labelled = hr.patches(stored, SIZES, as_xarray=True).batch(4).stream().torch().first()
+    assert isinstance(labelled["depth"], torch.Tensor)
 
 
 def test_a_batch_as_xarray_has_samples_first(stored: Any, cube: Any) -> None:
@@ -194,6 +196,10 @@ def test_where_takes_conditions_and_functions_and_sinks_below_orders(cube: Any) 
     assert "where(valid_fraction('sst') == 1)" in repr(wet)
     with pytest.raises(ColumnError, match="Did you mean 'sst'"):
         patches.where(hr.valid_fraction("sts") > 0.5)
+    with pytest.raises(ArgumentError, match=r"write it before batch\(\)"):
+        patches.batch(4).where(hr.center_valid("sst"))
+    with pytest.raises(ArgumentError, match=r"write it before batch\(\)"):
+        patches.batch(4).split(by="time", a=0.5, b=0.5)
     with pytest.raises(KindError, match="compare it"):
         patches.where(hr.valid_fraction("sst"))
     assert list(wet.stream(workers=1).batch(8))

@@ -184,6 +184,7 @@ class Patches(Dataset):
         """
         chosen, source = as_condition(condition), source_of(self)
         says = f"where({chosen!r})"
+        self._refuse_batches(says)
         chosen.keep(source, np.empty(0, np.int64))  # an unknown name is answered here, not at the first read
         choose = functools.partial(chosen.keep, source, keeper=Held() if store is None else Remembering(store))
         place, kept = rewrite.still(self._node, says), cast("Any", chosen)
@@ -237,6 +238,7 @@ class Patches(Dataset):
                 if given is not None:
                     raise ArgumentError(f"split: {name} is for a division of the cube: say by_blocks=, or by=, too")
             return super().split(seed=seed, by=by, **parts)
+        self._refuse_batches("split(...)")
         if by_blocks is not None and by is not None:
             raise ArgumentError("split: by_blocks and by are two ways to divide a cube: give one of them")
         plan = Blocks(by_blocks) if by_blocks is not None else _plan(source, str(by))
@@ -253,6 +255,10 @@ class Patches(Dataset):
             for number, name in enumerate(division.names)
         }
         return PatchParts(made, division.counted(states))
+
+    def _refuse_batches(self, what: str) -> None:
+        if self._node.batched:
+            raise ArgumentError(f"{what} chooses patches, and these are batches of them: write it before batch()")
 
     def _part(self, place: Node, chosen: Indices, name: str, division: Division) -> Self:
         """Return the patches that lie in one part of the cube."""
@@ -285,6 +291,7 @@ class Patches(Dataset):
         """
         if not anywhere:
             return super().sample(n, seed=seed, weights=weights, replace=replace)
+        self._refuse_batches("sample(...)")
         if weights is not None or replace:
             raise ArgumentError("sample: weights and replace choose among these patches: say anywhere=False, too")
         count, drawn, source = whole(n, "n", 0), check_seed(seed), source_of(self)

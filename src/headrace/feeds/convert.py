@@ -21,9 +21,10 @@ Send: TypeAlias = Callable[[Any], Any]
 def to_tensors(item: Any, send: Send, plain: bool = False) -> Any:
     """Return an item with tensors in the place of arrays and of NumPy's numbers.
 
-    A Batch becomes a Batch (or a dict, see below), a mapping a dict, a tuple a tuple of its kind, a list a list. Text,
-    objects and Python's own values stay as they are. In main memory tensors share the memory of arrays, but of those
-    that cannot be written to, run backwards or have the other byte order: these are copied.
+    A Batch becomes a Batch (or a dict, see below), a mapping a dict, a tuple a tuple of its kind, a list a list, an
+    ``xarray.DataArray`` a tensor without names. Text, objects and Python's own values stay as they are. In main memory
+    tensors share the memory of arrays, but of those that cannot be written to, run backwards or have the other byte
+    order: these are copied.
 
     Args:
         item: What a stream gives.
@@ -55,6 +56,8 @@ def to_tensors(item: Any, send: Send, plain: bool = False) -> Any:
         return type(item)(*parts) if hasattr(item, "_fields") else tuple(parts)
     if isinstance(item, list):
         return [to_tensors(value, send, plain) for value in item]
+    if hasattr(item, "dims") and hasattr(item, "to_numpy"):  # an array with names, such as xarray's
+        return to_tensors(item.to_numpy(), send, plain)
     return item
 
 
