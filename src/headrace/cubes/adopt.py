@@ -40,9 +40,10 @@ def adopt(data: Any, dims: Sequence[str] | None = None, variables: str | Iterabl
         variables: Which are taken; all where it is None.
 
     Returns:
-        The cube. Its dimensions come in the order in which they appear in its variables, those with most dimensions
-        first and, of these, in the order in which they come; so patches of ``a(time, y, x)`` and ``b(y, time)`` have
-        the order of ``a``. Coordinates along other dimensions are left out.
+        The cube. Its dimensions come in the order in which they appear in its variables: those with most dimensions
+        first, of these by name; so patches of ``a(time, y, x)`` and ``b(y, time)`` have the order of ``a``. Variables
+        come in the order of the Dataset, but those of a Zarr store by name, since a store that has to be listed
+        gives them in any order. Coordinates along other dimensions are left out.
 
     Raises:
         KindError: It is of another kind; names are no text; values are objects; an array is masked.

@@ -31,7 +31,7 @@ def made(
     if not found:
         raise ArgumentError("the cube has no variables, so there is nothing to cut patches from")
     lengths: dict[str, int] = {}
-    for variable in sorted(found.values(), key=lambda variable: -len(variable.dims)):
+    for variable in sorted(found.values(), key=lambda variable: (-len(variable.dims), variable.name)):
         _check(variable, found.values())
         for dim, length in zip(variable.dims, variable.shape, strict=True):
             if lengths.setdefault(dim, length) != length:

@@ -39,6 +39,10 @@ def cube_of(data: Any, wanted: Sequence[str] | None = None) -> Cube:
         raise ArgumentError("the Dataset has no data variables; a coordinate becomes one by reset_coords()")
     variables = [_variable(name, dataset[name].variable) for name in names]
     coords = [_coordinate(str(name), coord.variable) for name, coord in dataset.coords.items()]
+    if any(isinstance(variable, InChunks) and isinstance(variable.chunks, ZarrChunks) for variable in variables):
+        # a store that was opened by listing it gives its variables in any order, which is not to reach the records
+        variables.sort(key=lambda variable: str(variable.name))
+        coords.sort(key=lambda coord: str(coord.name))
     labels = {str(name): coord.variable for name, coord in dataset.coords.items()}
     return made(
         variables,

@@ -70,7 +70,7 @@ def of_cube(variables: Iterable[Any], coords: Iterable[Any]) -> str:
     lines = [
         f"{kind} {variable.name} {variable.dims} {variable.dtype} {variable.shape} {variable.identity()}"
         for kind, several in (("variable", variables), ("coordinate", coords))
-        for variable in several
+        for variable in sorted(several, key=lambda variable: str(variable.name))
     ]
     return f"cube {_digest(lines)}"
 
@@ -116,8 +116,16 @@ def _entries(folder: str) -> Iterator[str]:
         except OSError:  # no folder, or one that may not be looked into: reading will tell
             continue
         seen += len(entries)
-        left += [entry.path for entry in reversed(entries) if entry.is_dir()]
-        yield from (entry.path for entry in entries if not entry.is_dir())
+        folders = {entry.path for entry in entries if _is_folder(entry)}
+        left += [entry.path for entry in reversed(entries) if entry.path in folders]
+        yield from (entry.path for entry in entries if entry.path not in folders)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # such as a link that leads to itself
+        return False
 
 
 # Zarr

@@ -147,6 +147,7 @@ class ZarrChunks:
         if found is None:
             return self._filled(place)
         try:
+            self._whole(found)
             for codec, spec in self._codecs.straight:
                 found = codec._decode_sync(found, spec)
             return self._cut(found.as_numpy_array(), place)
@@ -167,6 +168,7 @@ class ZarrChunks:
                 if found is None:
                     return self._filled(place)
                 try:
+                    self._whole(found)
                     (decoded,) = await codecs.pipeline.decode([(found, codecs.spec)])
                     return self._cut(decoded.as_numpy_array(), place)
                 except Exception as error:
@@ -229,6 +231,22 @@ class ZarrChunks:
         except TimeoutError as error:
             raise UnreachableError(f"variable {self.name!r} cannot be read from {self.where}: {error}") from error
 
+    def _whole(self, found: Any) -> None:
+        """Make sure that the bytes of Blosc are all there: it would read on behind them, and give anything."""
+        if not self._blosc:
+            return
+        there = found.as_numpy_array().view(np.uint8)
+        said = int(there[12:16].view("<u4")[0]) if len(there) >= 16 else 16
+        if said > len(there):
+            raise ValueError(f"there are {len(there)} bytes of {said}")
+
+    @cached_property
+    def _blosc(self) -> bool:
+        """Whether what is stored was written by Blosc, last of all codecs."""
+        metadata = self.array.metadata
+        last = metadata.compressor if metadata.zarr_format == 2 else list(metadata.codecs)[-1]
+        return type(last).__name__ in ("Blosc", "BloscCodec")
+
     # Parts of it
 
     def _stored(self, place: tuple[int, ...]) -> tuple[int, ...]:
@@ -249,9 +267,11 @@ class ZarrChunks:
         return found.astype(self.dtype, copy=False)
 
     def _filled(self, place: tuple[int, ...]) -> NDArray[Any]:
+        from zarr.core.codec_pipeline import fill_value_or_default
+
         shape = tuple(part.stop - part.start for part in box(self.edges, place))
-        fill = self.array.fill_value
-        return np.zeros(shape, self.dtype) if fill is None else np.full(shape, fill, self.dtype)
+        assert self._codecs is not None
+        return np.full(shape, fill_value_or_default(self._codecs.spec), self.dtype)
 
 
 def _prototype() -> Any:
