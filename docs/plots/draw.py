@@ -12,6 +12,7 @@ import numpy as np
 
 import headrace as hr
 from docs.plots.divided import split_blocks
+from docs.plots.stitched import stitch_blends, stitch_seams
 from docs.plots.svg import Chart
 from docs.plots.windows import patch_orders, patch_partial, patch_windows
 
@@ -129,6 +130,8 @@ FIGURES = {
     "patch_partial": patch_partial,
     "patch_orders": patch_orders,
     "split_blocks": split_blocks,
+    "stitch_seams": stitch_seams,
+    "stitch_blends": stitch_blends,
 }
 
 
