@@ -29,7 +29,7 @@ from benchmarks.workloads import LONGEST, Data, Workload
 NAME = "sst"
 DIMS = ("time", "lat", "lon")
 CHUNKS = (50, 64, 64)
-MEMORY = "64 MB"  # for shuffling by blocks: half of the cube
+MEMORY = "64 MB"  # for decoded chunks: half of the cube
 BLOCK = 256  # patches whose digests are taken at a time
 
 

@@ -99,6 +99,8 @@ def main() -> None:
     text = "\n".join(lines)
     print(text)
     output = chosen.output or (RESULTS if whole else FOLDER / "results.md")
+    if not chosen.output and own_figures and not (chosen.quick or chosen.loaders or chosen.own):
+        output = RESULTS.with_name(f"results-{chosen.workload}.md")
     output.write_text(text)
     say(f"written to {output}")
 

@@ -1,5 +1,6 @@
-"""`hr.patches(xr.open_zarr(path, chunks=None), sizes, overlap).batch(16).stream()`, in order; made anew for each epoch,
-so that nothing is left decoded from the one before. One thread of ours.
+"""`hr.patches(xr.open_zarr(path, chunks=None), sizes, overlap, chunk_cache="64 MB").batch(16).stream()`, in order; made
+anew for each epoch, so that nothing is left decoded from the one before, and with a cache of half the cube. One thread
+of ours.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ def patches(data: Data, **options: Any) -> Any:
     """Return the patches, of a cube that was opened just now: none of its chunks has been read."""
     workload = data.workload
     cube = patching.opened(data, **{"chunks": None, **options})
-    return hr.patches(cube, sizes=patching.sizes(workload), overlap=patching.overlap(workload))
+    sizes, overlap = patching.sizes(workload), patching.overlap(workload)
+    return hr.patches(cube, sizes=sizes, overlap=overlap, chunk_cache=patching.MEMORY)
 
 
 def batches(records: Any, data: Data, workers: Any = 0) -> Iterator[Any]:
