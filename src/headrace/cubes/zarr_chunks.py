@@ -215,6 +215,8 @@ class ZarrChunks:
     async def _why(self, place: tuple[int, ...], error: Exception) -> BaseException:
         """Tell what cannot be fetched from what cannot be decoded: by fetching once more."""
         key = self._key(self._stored(place))
+        if isinstance(error, NotImplementedError | TimeoutError | ConnectionError | PermissionError):
+            return failing.unread(self.name, place, self._at(key), error)
         try:
             await (self.array.store_path / key).get(prototype=_prototype())
         except Exception as again:
