@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+
 from benchmarks import making
 from benchmarks.figures import child
 from benchmarks.report import goal, number
@@ -42,11 +44,18 @@ def decoding(size: str, runs: int) -> tuple[Lines, Lines]:
 def patch_memory(size: str, runs: int) -> tuple[Lines, Lines]:
     making.make(Data((QUICK if size == "quick" else WORKLOADS)["patches-zarr"]))
     after = child.run("patch_memory", size)["megabytes"]
-    grown = after[-1] - after[1]
+    grown = statistics.median(after[-4:]) - statistics.median(after[1:5])  # it goes up and down by some MB
     text = f"{after[0]:.0f}, {after[1]:.0f}, ... {after[-1]:.0f} MB"
     return (
         [f"| patches from Zarr, shuffled by blocks: own memory after epochs 1, 2, ... {len(after)} | {text} |"],
-        [goal(f"patches from Zarr: memory grown from epoch 2 to {len(after)}, MB", grown, GROWN, most=True)],
+        [
+            goal(
+                f"patches from Zarr: memory grown from epochs 2 to 5 to the last four of {len(after)}, MB",
+                grown,
+                GROWN,
+                most=True,
+            )
+        ],
     )
 
 
