@@ -182,6 +182,30 @@ def test_words_and_attributes_of_all_kinds_come_back_from_a_store(tmp_path: Path
         assert batch["w"].dtype == object and batch["u"].dtype == ds["u"].dtype
 
 
+@pytest.mark.parametrize("load", [True, False])
+@pytest.mark.parametrize("place", ["dict", "path"])
+def test_what_conventions_would_change_comes_back_as_it_was(place: str, load: bool, tmp_path: Path) -> None:
+    pytest.importorskip("cftime")
+    ds = xr.Dataset(
+        {
+            "days": ("x", [1, 2], {"units": "days"}),
+            "since": ("x", [1.5, np.nan], {"units": "days since 2000-01-01", "valid_range": [0, 1]}),
+            "scaled": ("x", np.array([1, 2], "i2"), {"scale_factor": 2.0}),
+            "never": ("x", np.array(["NaT", "2000-01-01"], "M8[ns]")),
+            "flag": ((), True, {"why": "so"}),
+        },
+        {
+            "x": xr.date_range("2001-01-01", periods=2, calendar="noleap", use_cftime=True),
+            "other": ("x", [1, 2], {"coordinates": "none"}),
+        },
+    )
+    cache = PLACES[place](tmp_path)
+    for _ in range(2):
+        generator = BatchGenerator(ds, {"x": 2}, cache=cache, preload_batch=load)
+        for batch in (generator[0], generator[0]):
+            xr.testing.assert_identical(batch.load(), ds)
+
+
 @pytest.mark.parametrize("place", ["dict", "path", "store on disk"])
 @pytest.mark.parametrize("chunks", [None, {}], ids=["lazy", "dask"])
 def test_lazy_data_is_known_again(place: str, chunks: Any, tmp_path: Path) -> None:

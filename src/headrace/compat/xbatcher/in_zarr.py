@@ -76,7 +76,9 @@ class ZarrCache:
             return None
         chunks: dict[str, Any] = {"chunks": None} if self._load else {}
         version = self._root.metadata.zarr_format
-        ds = xr.open_zarr(self._place, group=str(number), consolidated=False, zarr_format=version, **chunks)
+        ds = xr.open_zarr(
+            self._place, group=str(number), consolidated=False, decode_cf=False, zarr_format=version, **chunks
+        )
         del ds.attrs[MARK]
         return restored(ds.load() if self._load else ds, mark["note"])
 
