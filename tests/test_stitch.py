@@ -179,13 +179,41 @@ def test_words_may_differ_by_variable() -> None:
     made = stitch(
         both,
         PATCHES,
-        dims={"coarse": ("time", "lat", "lon"), "logits": ("time", "lat", "lon", "c")},
+        dims={"coarse": ("time", "lat", "lon")},
         scale={"coarse": {"time": 0.5}},
         variables=["coarse"],
     )
     assert dict(made.sizes) == {"time": 3, "lat": 20, "lon": 24}
     with pytest.raises(hr.ArgumentError, match="'time' has 3 elements in 'coarse' and 6 in 'logits'"):
         stitch(both, PATCHES, dims={"logits": (*SIZES, "c")}, scale={"coarse": {"time": 0.5}})
+
+
+def test_what_is_given_counts_in_a_store_by_its_own_tiles(tmp_path: Path) -> None:
+    values = np.stack([all_of(PATCHES)] * 3, axis=1).astype("f8")
+    values[3, 1] = np.nan
+    words = {"dims": ("c", "time", "lat", "lon"), "coverage": True}
+    made = stitch(values, PATCHES, **words)
+    out = stitch(values, PATCHES, out=tmp_path / "map.zarr", chunks={"lat": 5}, **words)
+    assert out.equals(made)
+    assert made["coverage"].values.flags.writeable and made["prediction"].values.flags.writeable
+    assert int(made["coverage"][0].sum()) - int(made["coverage"][1].sum()) == 2 * 8 * 8
+    whole = stitch(values[:, :1], PATCHES, **words)
+    assert whole["coverage"].values.flags.writeable
+
+
+def test_a_stream_that_is_not_read_to_its_end_is_closed() -> None:
+    ended: list[bool] = []
+
+    def batches() -> Any:
+        try:
+            while True:
+                yield np.zeros((7, 2, 8, 8))
+        finally:
+            ended.append(True)
+
+    with pytest.raises(hr.ArgumentError, match="60 patches, and 63 predictions or more"):
+        stitch(hr.Stream(batches), PATCHES)
+    assert ended == [True]
 
 
 def test_into_a_store_and_back(tmp_path: Path) -> None:
@@ -244,6 +272,21 @@ BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "ragged": (lambda: stitch({"a": [[1], [1, 2]]}, PATCHES), hr.KindError, "predictions, 'a': this is no array"),
     "a single value": (lambda: stitch((one for one in [np.float32(3)]), PATCHES), hr.SchemaError, "a single value"),
     "overwriting nothing": (lambda: stitch([], PATCHES, overwrite=True), hr.ArgumentError, "say out="),
+    "dims of another": (
+        lambda: stitch({"a": np.zeros(60)}, PATCHES, dims={"b": ()}),
+        hr.ArgumentError,
+        "dims: there is no 'b'; there are 'a'",
+    ),
+    "scales of another": (
+        lambda: stitch(np.zeros(60), PATCHES, scale={"b": {"lat": 2}}),
+        hr.ArgumentError,
+        "scale: there is no 'b'; there are 'prediction'",
+    ),
+    "a column of texts": (
+        lambda: stitch({"a": np.array(["x"] * 60)}, PATCHES),
+        hr.KindError,
+        "column 'a': predictions must be numbers, got <U1",
+    ),
     "memory": (lambda: stitch([], PATCHES, memory="much"), hr.ArgumentError, "memory must be an amount"),
     "variables": (lambda: stitch([], PATCHES, variables=3), hr.KindError, "variables must be a name"),
 }

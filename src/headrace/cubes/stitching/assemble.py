@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,11 +13,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from headrace.core.errors import ArgumentError, SchemaError
+from headrace.core.naming import in_column
 from headrace.cubes.cube import Cube
 from headrace.cubes.geometry import Geometry
 from headrace.cubes.stitching.blend import blend_of, fill_of
 from headrace.cubes.stitching.layout import Layout
-from headrace.cubes.stitching.predictions import Given, Selection, batches_of, length_of
+from headrace.cubes.stitching.predictions import Given, Predicted, Selection, batches_of, length_of
 from headrace.cubes.stitching.sink import Output, Sink
 from headrace.cubes.stitching.tiles import COUNTED, Index, Numbers, Room, Tiles, Tiling
 
@@ -46,15 +49,29 @@ class Wish:
     coverage: bool = False
     memory: int = 10**9
 
+    def check(self, names: Iterable[str]) -> None:
+        """Refuse words that are for a variable that there is not.
+
+        Raises:
+            ArgumentError: There is none of that name.
+        """
+        known = [name or PREDICTION for name in names]
+        for what, words in (("dims", self.dims), ("scale", self.scale if self._scales() else None)):
+            for name in words if isinstance(words, Mapping) else ():
+                if name not in known:
+                    raise ArgumentError(f"{what}: there is no {name!r}; there are {', '.join(map(repr, known))}")
+
+    def _scales(self) -> bool:
+        """Say whether there is a scale for each of several variables."""
+        return isinstance(self.scale, Mapping) and any(isinstance(one, Mapping) for one in self.scale.values())
+
     def dims_of(self, name: str) -> Sequence[str] | None:
         """Return the axes of a variable's predictions, where they were named."""
-        return self.dims.get(name) if isinstance(self.dims, Mapping) else self.dims
+        return self.dims.get(name or PREDICTION) if isinstance(self.dims, Mapping) else self.dims
 
     def scale_of(self, name: str) -> Mapping[str, Any] | None:
         """Return the scale of a variable's predictions."""
-        if not isinstance(self.scale, Mapping) or not all(isinstance(one, Mapping) for one in self.scale.values()):
-            return self.scale
-        return self.scale.get(name)
+        return self.scale.get(name or PREDICTION) if self.scale and self._scales() else self.scale
 
 
 @dataclass(eq=False)
@@ -94,24 +111,10 @@ class Stitching:
         if not count:
             raise ArgumentError("there are no patches, so there is nothing to stitch")
         memory = self.wish.memory if self.sink.streams else 1 << 62
-        with Room(memory, self.sink.folder) as room:
+        given = batches_of(predictions, self.wish.selection, count)
+        with Room(memory, self.sink.folder) as room, closing(given):
             try:
-                done = 0
-                for number, (batch, alone) in enumerate(batches_of(predictions, self.wish.selection, count)):
-                    what = f"batch {number} of predictions"
-                    length = length_of(batch, what)
-                    if done + length > count:
-                        raise ArgumentError(
-                            f"there are {count:,} patches, and {done + length:,} predictions or more: "
-                            "there must be one for each, in the order of the patches"
-                        )
-                    if not self._tiles:
-                        self._alone = alone
-                        self._begin(batch, room)
-                    self._add(batch, done, what)
-                    done += length
-                    if told is not None:
-                        told(length)
+                done = self._take(given, room, told)
                 if done < count:
                     raise self._short(done, count)
                 for tiles in self._tiles.values():
@@ -120,6 +123,26 @@ class Stitching:
             except BaseException:
                 self.sink.abandon(keep=False)
                 raise
+
+    def _take(self, given: Iterable[Predicted], room: Room, told: Callable[[int], object] | None) -> int:
+        """Add all predictions and return how many there were."""
+        done, count = 0, len(self.numbers)
+        for number, (batch, alone) in enumerate(given):
+            what = f"batch {number} of predictions"
+            length = length_of(batch, what)
+            if done + length > count:
+                raise ArgumentError(
+                    f"there are {count:,} patches, and {done + length:,} predictions or more: there must be one for "
+                    "each, in the order of the patches"
+                )
+            if not self._tiles:
+                self._alone = alone
+                self._begin(batch, room)
+            self._add(batch, done, what)
+            done += length
+            if told is not None:
+                told(length)
+        return done
 
     def _short(self, done: int, count: int) -> ArgumentError:
         """Return the error for too few predictions; what they were for is kept where the output has a name."""
@@ -130,6 +153,7 @@ class Stitching:
         return ArgumentError(f"{done:,} predictions for {count:,} patches: there must be one for each{left}")
 
     def _begin(self, batch: dict[str, Given], room: Room) -> None:
+        self.wish.check(batch)
         outputs = []
         for name, given in batch.items():
             shown = f"predictions of {name!r}" if name else "predictions"
@@ -151,14 +175,15 @@ class Stitching:
         self.sink.begin(outputs, self.cube)
 
     def _open(self, name: str, layout: Layout, dtype: np.dtype[Any], room: Room) -> list[Output]:
-        meeting = layout.meeting if _once(self.numbers) else None
+        meeting = layout.meeting if self._once else None
         fill = self.geometry.fill
-        blend = blend_of(self.wish.blend, dtype, layout.thin, layout.cut, meeting, fill)
+        with in_column(name) if name else nullcontext():
+            blend = blend_of(self.wish.blend, dtype, layout.thin, layout.cut, meeting, fill)
         tiling = Tiling(layout, self.sink.tile(layout, blend.result))
-        outputs = [Output(name or PREDICTION, layout, blend.result, fill_of(blend.result, fill))]
+        outputs = [Output(name or PREDICTION, layout, blend.result, fill_of(blend.result, fill), blend.result)]
         if self.wish.coverage:
             counted = COVERAGE if self._alone else f"{name}_{COVERAGE}"
-            outputs.append(Output(counted, layout, np.dtype(np.int32), np.int32(0)))
+            outputs.append(Output(counted, layout, np.dtype(np.int32), np.int32(0), blend.result))
 
         def done(index: Index, values: NDArray[Any], met: NDArray[np.int32] | None) -> None:
             place = tiling.place(index)
@@ -187,18 +212,18 @@ class Stitching:
                 end = min(start + COUNTED, len(patches))
                 self._tiles[name].add(patches[start:end], layout.begins(self.numbers[done + start : done + end]))
 
+    @cached_property
+    def _once(self) -> bool:
+        """Whether every number comes once, as far as that is seen quickly."""
+        if len(self.numbers) > 1 << 24:
+            return False
+        found = np.sort(self.numbers[:])
+        return bool((found[1:] > found[:-1]).all())
+
     def _result(self, made: xr.Dataset) -> xr.DataArray | xr.Dataset:
         if not self._alone or self.wish.coverage:
             return made
         return made[next(iter(self._tiles)) or PREDICTION]
-
-
-def _once(numbers: Numbers) -> bool:
-    """Say whether every number comes once, as far as that is seen quickly."""
-    if len(numbers) > 1 << 24:
-        return False
-    found = np.sort(numbers[:])
-    return bool((found[1:] > found[:-1]).all())
 
 
 def _listed(names: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -68,7 +68,7 @@ class Selection:
         return cls(tuple(names), frozenset(labels))
 
 
-def batches_of(predictions: Any, selection: Selection, count: int) -> Iterator[Predicted]:
+def batches_of(predictions: Any, selection: Selection, count: int) -> Generator[Predicted, None, None]:
     """Give predictions batch by batch; those without names under the name that was chosen, or :data:`ALONE`.
 
     Args:
@@ -92,7 +92,16 @@ def batches_of(predictions: Any, selection: Selection, count: int) -> Iterator[P
         return
     if not isinstance(predictions, Iterable):
         raise KindError(f"predictions must be an array or batches of arrays, got a {type(predictions).__name__}")
-    for number, item in enumerate(predictions):
+    batches = iter(predictions)
+    try:
+        yield from _batches(batches, selection)
+    finally:
+        if batches is not predictions and hasattr(batches, "close"):
+            batches.close()  # a stream's workers are ours
+
+
+def _batches(batches: Iterator[Any], selection: Selection) -> Iterator[Predicted]:
+    for number, item in enumerate(batches):
         if not _is_whole(item) and not isinstance(item, list | tuple):
             raise KindError(f"batch {number} of predictions must be an array, or arrays by name, got {item!r:.100}")
         yield _named(item, selection, f"batch {number} of predictions")

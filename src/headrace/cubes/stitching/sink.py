@@ -40,12 +40,14 @@ class Output:
         layout: Its dimensions.
         dtype: Of its values.
         fill: What elements are that nothing is written to.
+        tiled: The dtype by which its tiles were chosen.
     """
 
     name: str
     layout: Layout
     dtype: np.dtype[Any]
     fill: Any
+    tiled: np.dtype[Any]
 
 
 class Sink(Protocol):
@@ -94,7 +96,8 @@ def labels_for(outputs: list[Output], cube: Cube) -> tuple[Labels, dict[str, dic
                     f"{along.name!r} has {other} elements in {owner!r} and {along.length} in {output.name!r}, so they "
                     "cannot be variables of one Dataset: stitch them one by one, by variables="
                 )
-        found.update(labels_of(cube, output.layout))
+    for layout in dict.fromkeys(output.layout for output in outputs):
+        found.update(labels_of(cube, layout))
     return found, {name: dict(cube.variable_attrs.get(name, {})) for name in found}
 
 
@@ -188,7 +191,7 @@ class Zarr:
                 output.name,
                 shape=output.layout.shape,
                 dtype=output.dtype,
-                chunks=chunks_of(output.layout, output.dtype.itemsize, self._chunks),
+                chunks=chunks_of(output.layout, output.tiled.itemsize, self._chunks),
                 fill_value=output.fill,
                 dimension_names=output.layout.dims,
             )

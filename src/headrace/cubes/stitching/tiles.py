@@ -286,7 +286,10 @@ class Tiles:
     def _end(self, index: Index) -> None:
         tile = self._open.pop(index)
         arrays: Arrays = tile.arrays[:-1] if self._counted else tile.arrays
-        met = np.broadcast_to(tile.arrays[-1], tile.shape) if self._counted else None
+        met = None
+        if self._counted:
+            met = tile.arrays[-1]
+            met = met if met.shape == tile.shape else np.broadcast_to(met, tile.shape).copy()
         self._done(index, self._blend.finish(arrays), met)
         self._room.give_back(tile.nbytes, tile.at)
 
