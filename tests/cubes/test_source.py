@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -127,6 +129,46 @@ def test_arrays_are_made_where_they_are_asked_for() -> None:
     assert same(batch, source.read(everything(source)))
 
 
+def test_a_read_of_more_than_may_be_held_holds_no_more_at_once() -> None:
+    given: list[weakref.ref[Any]] = []
+    most = []
+
+    def alive() -> int:
+        return sum(one() is not None for one in given)
+
+    class Chunk(np.ndarray[Any, Any]):
+        pass
+
+    class Watched(Held):
+        def read(self, chunks: Any) -> Any:
+            most.append(alive() + len(chunks))
+            found = [chunk.view(Chunk) for chunk in super().read(chunks)]
+            given.extend(map(weakref.ref, found))
+            return found
+
+    array = np.arange(4000.0)
+    variable = Watched("a", ("x",), array, (np.arange(0, 4001, 100),))
+    source = PatchSource(
+        Cube({"a": variable}, {"x": 4000}), Geometry.of({"x": 4000}, {"x": 30}, stride={"x": 10}), cache_bytes=5 * 800
+    )
+    for count in (len(source), 50):
+        numbers = np.random.default_rng(0).permutation(len(source))[:count]
+        found = source.read(numbers)["a"]
+        np.testing.assert_array_equal(found, [array[number * 10 : number * 10 + 30] for number in numbers.tolist()])
+    assert max(most) <= 5
+    assert alive() <= 5
+
+
+def test_many_threads_read_at_once() -> None:
+    source = example("values", in_chunks=True)
+    expected = source.read(everything(source))
+    rng = np.random.default_rng(0)
+    orders = [rng.permutation(len(source)) for _ in range(100)]
+    with ThreadPoolExecutor(8) as pool:
+        for order, found in zip(orders, pool.map(source.read, orders), strict=True):
+            assert same(found, expected.take(order))
+
+
 # Coordinates
 
 
@@ -247,6 +289,8 @@ def test_what_is_no_cube_and_what_does_not_fit_is_refused() -> None:
         PatchSource(cube, {"x": 2})  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="of a cube of"):
         PatchSource(cube, Geometry.of({"x": 5}, {"x": 2}))
+    with pytest.raises(ArgumentError, match=r"'a' has dimensions .*and the geometry is of"):
+        PatchSource(Cube(cube.variables, {"x": 5}), Geometry.of({"x": 5}, {"x": 2}))
     with pytest.raises(ArgumentError, match="no variables"):
         PatchSource(Cube({}, {"x": 4}), Geometry.of({"x": 4}, {"x": 2}))
     with pytest.raises(ArgumentError, match="coords must be one of"):

@@ -105,10 +105,10 @@ class Chunks:
         """Raise the bound to so many bytes, if it is lower."""
         self._limit = max(self._limit, nbytes)
 
-    def each(
-        self, variable: Variable, grid: Grid, numbers: Indices
-    ) -> Iterator[tuple[Sequence[int], Sequence[NDArray[Any]]]]:
+    def each(self, variable: Variable, grid: Grid, numbers: Indices) -> Iterator[tuple[list[int], list[NDArray[Any]]]]:
         """Give chunks, each once, in groups: their places among those asked for, and they. Held ones come first.
+
+        The lists are the caller's, who empties the second one, so that its chunks can go while others are read.
 
         Those that are missing are read in one call, or in as many as it takes to stay below the bound.
 
@@ -133,8 +133,9 @@ class Chunks:
                     held.arrays.move_to_end((name, number))
                     there.append(at)
                     found.append(array)
-        yield there, found
-        del found  # they may be gone from here while others are read
+        array = None
+        if found:
+            yield there, found
         for group in self._groups(grid, numbers, missing) if missing else ():
             yield group, self.get(variable, grid, numbers[group])
 

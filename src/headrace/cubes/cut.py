@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.core.errors import ArgumentError
 from headrace.core.source import Indices
 from headrace.cubes.axis import Axis
 from headrace.cubes.chunks import Grid
@@ -41,7 +42,15 @@ class Cut:
 
     @classmethod
     def of(cls, variable: Variable, geometry: Geometry, reflect: bool = False) -> Cut:
-        """Return how a geometry cuts a variable."""
+        """Return how a geometry cuts a variable.
+
+        Raises:
+            ArgumentError: The variable has dimensions that the geometry does not have, or of other lengths.
+        """
+        lengths = {axis.name: axis.length for axis in geometry.axes}
+        if [lengths.get(dim) for dim in variable.dims] != list(variable.shape):
+            own = dict(zip(variable.dims, variable.shape, strict=False))
+            raise ArgumentError(f"{variable.name!r} has dimensions {own}, and the geometry is of {lengths}")
         places = tuple(place for place, dim in enumerate(geometry.dims) if dim in variable.dims)
         axes = tuple(geometry.axes[place] for place in places)
         order = tuple(variable.dims.index(axis.name) for axis in axes)

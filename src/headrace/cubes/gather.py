@@ -139,11 +139,14 @@ def _from_chunks(cut: Cut, grid: Grid, begins: Indices, out: NDArray[Any], borde
         pieces = jobs(cut.tables, begins[rows], rows.tolist())
     wanted = sorted({*pieces, *together})
     turned = cut.order != tuple(range(len(cut.order)))
+
+    def copy(number: int, array: NDArray[Any]) -> None:
+        if turned:
+            array = array.transpose(cut.order)
+        if number in together:
+            shared.copy(array, together[number], out)
+        _copy(array, pieces.get(number, []), out)
+
     for places, arrays in chunks.each(cut.variable, grid, np.array(wanted, np.int64)):
-        for place, array in zip(places, arrays, strict=True):
-            number = wanted[place]
-            if turned:
-                array = array.transpose(cut.order)
-            if number in together:
-                shared.copy(array, together[number], out)
-            _copy(array, pieces.get(number, []), out)
+        while arrays:  # none is held here any longer while the next ones are read
+            copy(wanted[places.pop()], arrays.pop())

@@ -89,6 +89,15 @@ class PatchSource:
         KindError: These are no cube and no geometry.
         ArgumentError: The geometry is of another cube; patches are filled up with what a variable cannot hold; or a
             column of coordinates has the name of a variable.
+
+    >>> from headrace.cubes.adopt import adopt
+    >>> cube = adopt(np.arange(20).reshape(4, 5), dims=("t", "x"))
+    >>> source = PatchSource(cube, Geometry.of(cube.lengths, {"t": 2, "x": 3}, overlap={"x": 1}), coords="index")
+    >>> len(source), source.schema()
+    (4, {data: int64[2, 3], t: int64[2], x: int64[3]})
+    >>> batch = source.read(np.array([3]))
+    >>> batch["data"].tolist(), batch["x"].tolist()
+    ([[[12, 13, 14], [17, 18, 19]]], [[2, 3, 4]])
     """
 
     structure: Structure = "mapping"

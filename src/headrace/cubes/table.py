@@ -93,17 +93,19 @@ def jobs(tables: Sequence[Table], begins: Indices, rows: Sequence[int]) -> dict[
     >>> jobs((Table(Axis("x", 10, 4, 1), np.array([0, 5, 10]), 1),), np.array([[6]]), [3])
     {1: [((3, slice(0, 4, None)), (slice(1, 5, None),))]}
     """
+    if not tables:
+        return {0: [((row,), ()) for row in rows]}
     found: dict[int, list[Job]] = {}
-    for row, begin in zip(rows, begins.tolist(), strict=True):
-        for pieces in product(*(table[at] for table, at in zip(tables, begin, strict=True))):
-            number = 0
-            sources: list[Some] = []
-            targets: list[int | Some] = [row]
-            for part, source, target in pieces:
-                number += part
-                sources.append(source)
-                targets.append(target)
-            found.setdefault(number, []).append((tuple(targets), tuple(sources)))
+    along = [[table[at] for at in begin] for table, begin in zip(tables, begins.T.tolist(), strict=True)]
+    for row, window in zip(rows, zip(*along, strict=True), strict=True):
+        for piece in product(*window):
+            parts, sources, targets = zip(*piece, strict=True)
+            number = sum(parts)
+            job = (row, *targets), sources
+            if number in found:
+                found[number].append(job)
+            else:
+                found[number] = [job]
     if any(table.reflect for table in tables):
         return {number: [_outer(job) for job in some] for number, some in found.items()}
     return found
