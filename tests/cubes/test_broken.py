@@ -82,11 +82,17 @@ class Failing(zarr.storage.WrapperStore):  # type: ignore[misc,name-defined]
         return await super().get(key, prototype, byte_range)
 
 
+class Forbidding(Failing):
+    error = PermissionError
+
+
 def test_a_store_that_cannot_be_reached(tmp_path: Path) -> None:
     making.to_zarr(making.dataset(), str(tmp_path / "z"))
     store = Failing(zarr.storage.LocalStore(tmp_path / "z"))
     with pytest.raises(UnreachableError, match=r"variable 'v', chunk \(1, 0, 0\).*nobody answers"):
         read(store)
+    with pytest.raises(DeniedError, match=r"variable 'v', chunk \(1, 0, 0\).*Make sure that it may be read"):
+        read(Forbidding(zarr.storage.LocalStore(tmp_path / "z")))
     sharded = zarr.storage.MemoryStore()
     making.to_zarr(making.dataset(), sharded, (2, 3, 5), shards=(4, 6, 5))
     with pytest.raises(UnreachableError, match=r"variable 'v', chunk \(2, 0, 0\).*nobody answers"):
