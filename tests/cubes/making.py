@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -77,6 +78,7 @@ def to_zarr(
 
 def to_netcdf(cube: xr.Dataset, path: Path, engine: Any, chunks: tuple[int, ...] | None = CHUNKS) -> None:
     """Write a cube into a NetCDF file: of version 4, or, by scipy, 3."""
+    pytest.importorskip({"netcdf4": "netCDF4"}.get(engine, engine))
     if engine == "scipy":
         if cube["v"].dtype == "uint8":  # which NetCDF 3 has not
             cube = cube.astype("int16")

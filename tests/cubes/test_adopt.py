@@ -143,7 +143,7 @@ def test_paths_where_nothing_lies(tmp_path: Path) -> None:
         adopt(tmp_path / "folder")
     group = zarr.create_group(tmp_path / "unnamed")
     group.create_array("a", shape=(3,), dtype="f4")
-    with pytest.raises(StoreError, match="cannot be opened as a Dataset"):
+    with pytest.raises(StoreError, match="unnamed cannot be opened"):
         adopt(tmp_path / "unnamed")
 
 

@@ -60,7 +60,7 @@ def store_of(kind: str, folder: Path) -> Any:
     return str(folder / "cube.zarr")
 
 
-@pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning")
+@pytest.mark.filterwarnings("ignore:.*Zarr V3 specification")
 @pytest.mark.parametrize("values", making.KINDS_OF_VALUES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_reads_as_xarray_does(kind: str, values: str, tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def unbroken(array: Any) -> Any | None:
         (boxes,) = made.io_deps.values()
         (asked,) = made.io_deps
         (source, no_index), (box, index) = made.indices
-        read = getattr(made.task, "func", None)
+        read = made.task.func if hasattr(made, "task") else made.dsk[made.output][0]  # dask before 2024.12: tuples
         under = layers[f"original-{array.name}"] if len(layers) == 2 else None
         whole = (
             no_index is None
