@@ -13,7 +13,7 @@ import asyncio
 import os
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -130,7 +130,7 @@ class ZarrChunks:
                 return None
             config = getattr(inner, "config", None) or inner._config
             if inner.metadata.zarr_format == 2 and hasattr(inner.metadata, "order"):
-                config = type(config).from_dict({**config.to_dict(), "order": inner.metadata.order})
+                config = replace(config, order=inner.metadata.order)
             spec = inner.metadata.get_chunk_spec((0,) * len(self.shape), config, _prototype())
             return _Codecs(pipeline, spec, _straight(pipeline, spec, self.array.store_path.store))
         except (AttributeError, TypeError):  # a zarr that is made in another way
