@@ -54,6 +54,8 @@ def identity_of(generator: Any, strict: bool) -> Identity:
         for name in ("input_dims", "input_overlap", "batch_dims")
     }
     arguments["concat_input_dims"] = bool(generator.concat_input_dims)
+    # Data that is opened may have its dimensions in another order the next time, and is stacked in that.
+    arguments["other_dims"] = [str(dim) for dim in generator.ds.sizes if dim not in generator.input_dims]
     return Identity(
         digest_of(_of_data(generator.ds)), json.dumps(arguments), _of_code(generator.cache_preprocess, strict)
     )
@@ -76,7 +78,7 @@ def _of_data(ds: xr.Dataset | xr.DataArray) -> Iterator[str]:
     contents = Contents()
     whole = ds.to_dataset(name="<data>") if isinstance(ds, xr.DataArray) else ds
     yield f"{type(ds).__name__} {ds.name!r}" if isinstance(ds, xr.DataArray) else "Dataset"
-    yield f"{of_record(dict(whole.attrs))} {[*whole.sizes]}"  # whose order is that of what is stacked
+    yield of_record(dict(whole.attrs))
     lazy = []
     for name in sorted(whole.variables, key=str):  # what is opened has its variables in any order
         variable = whole.variables[name]
