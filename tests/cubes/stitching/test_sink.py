@@ -101,17 +101,20 @@ def test_what_does_not_fit_lies_in_a_file_without_a_name(tmp_path: Path) -> None
 
 def test_room_is_taken_from_memory_then_from_the_file_and_both_are_used_again(tmp_path: Path) -> None:
     with Room(1000, str(tmp_path)) as room:
-        (first, _), at = room.take([640, 64])
-        assert (first.nbytes, at, room.used) == (640, -1, 704)
-        (second, third), where = room.take([640, 64])
-        second.fill(1)
-        third.fill(2)
-        assert (where, room.used, set(second.tolist())) == (0, 704, {1})
-        spilled = room.spilled
-        room.give_back(704, where)
+        held, at = room.take([640, 64])
+        assert ([piece.nbytes for piece in held], at, room.used) == ([640, 64], -1, 704)
+        spilled, where = room.take([640, 64])
+        other, beside = room.take([640, 64])
+        for number, piece in enumerate([*spilled, *other]):
+            piece.fill(number)
+        assert (where, beside, room.used) == (0, 704, 704)
+        assert [set(piece.tolist()) for piece in [*spilled, *other]] == [{0}, {1}, {2}, {3}]
+        nbytes = room.spilled
+        room.give_back(spilled, where)
         assert room.take([640, 64])[1] == where
-        assert room.spilled == spilled
-        room.give_back(704, at)
+        assert room.take([nbytes])[1] == nbytes  # what does not fit at the end of the file makes it longer
+        assert room.spilled >= 2 * nbytes
+        room.give_back(held, at)
         assert room.take([700])[1] == -1
         assert room.peak == 704
 

@@ -28,6 +28,9 @@ PIECE = 4 << 20
 COUNTED = 1 << 16
 """How many windows are counted at once."""
 
+FIRST, LAST = 16 << 20, 1 << 30
+"""Bytes by which the file of what does not fit into memory grows: as many as it has, within these."""
+
 Index: TypeAlias = tuple[int, ...]
 Done: TypeAlias = Callable[[Index, NDArray[Any], "NDArray[np.int32] | None"], None]
 """Is given a tile that is done: its place on the grid of tiles, its values, and how many predictions met at each."""
@@ -118,8 +121,9 @@ class Room:
         self._memory = memory
         self._folder = folder
         self._file: IO[bytes] | None = None
-        self._end = 0
-        self._free: dict[int, list[int]] = {}  # by size: where the file has room again
+        self._piece = np.empty(0, np.uint8)  # the end of the file, mapped in few pieces: a system has only so many maps
+        self._end = self._begin = self._next = 0
+        self._free: dict[tuple[int, ...], list[tuple[int, list[NDArray[np.uint8]]]]] = {}  # by sizes
         self.used = self.peak = 0  # bytes in memory, and the most there were
 
     @property
@@ -138,37 +142,48 @@ class Room:
             self.used += nbytes
             self.peak = max(self.peak, self.used)
             return [np.empty(size, np.uint8) for size in sizes], -1
-        size = _pages(nbytes)
-        free = self._free.setdefault(size, [])
-        at = free.pop() if free else self._grow(size)
-        assert self._file is not None
-        flat = np.frombuffer(mmap.mmap(self._file.fileno(), size, offset=at), np.uint8)
-        return np.split(flat[:nbytes], np.cumsum(sizes)[:-1]), at
+        free = self._free.get(tuple(sizes))
+        if free:
+            at, pieces = free.pop()
+            return pieces, at
+        at, flat = self._cut(nbytes)
+        return np.split(flat, np.cumsum(sizes)[:-1]), at
 
-    def give_back(self, nbytes: int, at: int) -> None:
-        """Take memory back."""
+    def give_back(self, pieces: list[NDArray[np.uint8]], at: int) -> None:
+        """Take memory back, in the pieces in which it was taken."""
+        sizes = tuple(piece.nbytes for piece in pieces)
         if at < 0:
-            self.used -= nbytes
+            self.used -= sum(sizes)
         else:
-            self._free[_pages(nbytes)].append(at)
+            self._free.setdefault(sizes, []).append((at, pieces))
 
-    def _grow(self, size: int) -> int:
+    def _cut(self, nbytes: int) -> tuple[int, NDArray[np.uint8]]:
+        """Return room in the file that was never used, and where it begins."""
+        if self._next + nbytes > self._end:
+            self._grow(nbytes)
+        at = self._next
+        self._next += nbytes
+        return at, self._piece[at - self._begin : at - self._begin + nbytes]
+
+    def _grow(self, nbytes: int) -> None:
+        size = -(-max(nbytes, min(max(self._end, FIRST), LAST)) // mmap.ALLOCATIONGRANULARITY)
+        size *= mmap.ALLOCATIONGRANULARITY
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(dir=self._folder)
-            at = self._end
             if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(self._file.fileno(), at, size)  # else a full disk would end the process later
+                os.posix_fallocate(self._file.fileno(), self._end, size)  # else a full disk would end the process later
             else:
-                self._file.truncate(at + size)
+                self._file.truncate(self._end + size)
+            self._piece = np.frombuffer(mmap.mmap(self._file.fileno(), size, offset=self._end), np.uint8)
         except OSError as error:
             raise StoreError(
                 f"unfinished tiles take more than the {text_of(self._memory)} that memory= allows, and the rest cannot "
                 f"be kept in {self._folder or tempfile.gettempdir()} ({error}): give more memory=, or predict in the "
                 "patches' own order, in which few tiles are unfinished"
             ) from error
+        self._begin = self._next = self._end
         self._end += size
-        return at
 
     def __enter__(self) -> Self:
         return self
@@ -188,16 +203,16 @@ class Tile:
         room: Where their memory comes from.
     """
 
-    __slots__ = ("_pieces", "arrays", "at", "nbytes", "shape")
+    __slots__ = ("arrays", "at", "pieces", "shape")
 
     def __init__(self, shape: Index, thin: Index, dtypes: Sequence[np.dtype[Any]], room: Room) -> None:
         sizes = [-(-prod(shape) * dtype.itemsize // 64) * 64 for dtype in dtypes]  # each begins where its kind may
-        self.shape, self.nbytes = shape, sum(sizes)
-        self._pieces, self.at = room.take(sizes)
+        self.shape = shape
+        self.pieces, self.at = room.take(sizes)
         self.arrays = [self._view(number, dtype, thin if number else shape) for number, dtype in enumerate(dtypes)]
 
     def _view(self, number: int, dtype: np.dtype[Any], shape: Index) -> NDArray[Any]:
-        return self._pieces[number][: prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
+        return self.pieces[number][: prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
 
     def thicken(self) -> None:
         """Give all accumulators the full shape, so that one element of the cube may count and another may not."""
@@ -206,10 +221,6 @@ class Tile:
                 held = array.copy()
                 self.arrays[number] = self._view(number, array.dtype, self.shape)
                 self.arrays[number][...] = held
-
-
-def _pages(nbytes: int) -> int:
-    return -(-nbytes // mmap.ALLOCATIONGRANULARITY) * mmap.ALLOCATIONGRANULARITY
 
 
 class Tiles:
@@ -291,7 +302,7 @@ class Tiles:
             met = tile.arrays[-1]
             met = met if met.shape == tile.shape else np.broadcast_to(met, tile.shape).copy()
         self._done(index, self._blend.finish(arrays), met)
-        self._room.give_back(tile.nbytes, tile.at)
+        self._room.give_back(tile.pieces, tile.at)
 
     def end(self) -> None:
         """Finish all that are open."""
