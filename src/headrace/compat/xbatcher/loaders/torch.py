@@ -39,7 +39,7 @@ class MapDataset(torch.utils.data.Dataset[Any]):
         transform: Makes the tensor of a batch of inputs, which is loaded.
         target_transform: Makes the tensor of a batch of targets.
 
-    >>> import numpy as np
+    >>> import numpy as np, xarray as xr
     >>> generator = BatchGenerator(xr.DataArray(np.arange(6.0), dims="x"), {"x": 3})
     >>> MapDataset(generator)[1]
     tensor([3., 4., 5.], dtype=torch.float64)
