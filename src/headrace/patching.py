@@ -125,6 +125,10 @@ class Patches(Dataset):
     """Patches of a cube, in any order: what :func:`patches` returns, and what its methods make of it.
 
     Everything that a :class:`Dataset` can do; and choosing patches by where they lie and by what they hold.
+
+    >>> squares = patches(np.zeros((8, 8)), {"y": 4, "x": 4}, dims=("y", "x"))
+    >>> squares.dims, squares.shuffle(seed=0).take(2).geometry == squares.geometry
+    ({'data': ('y', 'x')}, True)
     """
 
     __slots__ = ("_drawn", "_labelled", "_region")
