@@ -36,8 +36,11 @@ class Placement(Protocol):
         """Bytes of each of the pieces that blocks are made of, which are fetched one by one, int64 ``(chunks,)``."""
         ...
 
-    def chunks(self, records: Indices) -> Indices:
-        """Return the pieces that some records lie in, each once, ascending: a new array."""
+    def touched(self, records: Indices) -> tuple[Indices, Indices]:
+        """Return the pieces that records lie in, and beside each the place of its record among these: new arrays.
+
+        Pieces of one record, and those of the next, may be the same.
+        """
         ...
 
     def tiled(self) -> Tiled | None:

@@ -39,7 +39,7 @@ class Source(Protocol):
     * ``read_into(indices, new)``, beside ``read``: the same, into arrays that ``new(shape, dtype)`` gives, which are
       reused once nobody holds them (their content is undefined).
     * ``placement(memory, lanes)``: which records lie together where they are not numbered one after the other, see
-      :class:`headrace.core.placement.Placement`.
+      :class:`headrace.core.placement.Placement`. ``expect`` is then told the numbers of chunks.
 
     >>> class Squares:
     ...     def __len__(self):

@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headrace.core.errors import StoreError
 from headrace.core.source import Indices
+from headrace.cubes.ahead import TOGETHER, Ahead
 from headrace.cubes.cube import Variable
 
 Key = tuple[str, int]
 """Of a chunk: the variable's name, and the chunk's number on the grid of chunks."""
+
+_Named: TypeAlias = "Mapping[str, tuple[Variable, Grid]]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +66,12 @@ class _Reading:
         self.done = threading.Event()
         self.found: dict[Key, NDArray[Any]] = {}
         self.error: Exception | None = None
+        self.thread = threading.current_thread()
+
+    def wait(self) -> None:
+        """Wait until it is over; or until the thread that reads has died, without a word."""
+        while not self.done.wait(1.0) and self.thread.is_alive():
+            pass
 
 
 class _Held:
@@ -73,6 +82,7 @@ class _Held:
         self.arrays: OrderedDict[Key, NDArray[Any]] = OrderedDict()
         self.nbytes = 0
         self.reading: dict[Key, _Reading] = {}
+        self.ahead: Ahead[Key] | None = None
 
 
 class Chunks:
@@ -104,6 +114,55 @@ class Chunks:
     def reserve(self, nbytes: int) -> None:
         """Raise the bound to so many bytes, if it is lower."""
         self._limit = max(self._limit, nbytes)
+
+    def expect(self, variables: Sequence[tuple[Variable, Grid]], chunks: Sequence[tuple[int, int]]) -> None:
+        """Read chunks in the background that will be asked for soon, as far as there is room beside each other.
+
+        Args:
+            variables: In chunks.
+            chunks: The place of the variable among these, and the number of the chunk: the one needed first comes
+                first. Empty: nothing more is needed.
+        """
+        held = self._held() if chunks else self._processes.get(os.getpid())
+        if held is None:
+            return
+        if not chunks:
+            if held.ahead is not None:
+                held.ahead.expect(())
+            return
+        by_name = {variable.name: (variable, grid) for variable, grid in variables}
+        keys = [(variables[place][0].name, number) for place, number in chunks]
+        with held.lock:
+            for key in reversed(keys):  # so that the others make room first
+                if key in held.arrays:
+                    held.arrays.move_to_end(key)
+            if held.ahead is None:
+                held.ahead = Ahead(
+                    lambda keys: self._missing(held, by_name, keys), lambda keys: self._fetch(by_name, keys)
+                )
+            ahead = held.ahead
+        ahead.expect(keys)
+
+    def _missing(self, held: _Held, variables: _Named, keys: Sequence[Key]) -> list[Key]:
+        """Return the next ones that are to be read together, of one variable."""
+        found: list[Key] = []
+        room = self._limit - self._limit // 8  # some is left for what nobody expected
+        with held.lock:
+            there = [key in held.arrays or key in held.reading for key in keys]
+        for key, is_there in zip(keys, there, strict=True):
+            name, number = key
+            if found and name != found[0][0]:
+                break
+            room -= int(variables[name][1].nbytes(np.array([number]))[0])
+            if room < 0 or len(found) == TOGETHER:
+                break
+            if not is_there:
+                found.append(key)
+        return found
+
+    def _fetch(self, variables: _Named, keys: list[Key]) -> None:
+        variable, grid = variables[keys[0][0]]
+        self.get(variable, grid, np.array([number for _, number in keys], np.int64))
 
     def each(self, variable: Variable, grid: Grid, numbers: Indices) -> Iterator[tuple[list[int], list[NDArray[Any]]]]:
         """Give chunks, each once, in groups: their places among those asked for, and they. Held ones come first.
@@ -188,7 +247,7 @@ class Chunks:
                 found.update(self._read(held, variable, grid, numbers[mine], own, [keys[at] for at in mine]))
             wanted = frozenset(keys)
             for other in waiting:
-                other.done.wait()
+                other.wait()
                 if other.error is not None and other.keys <= wanted:
                     raise other.error  # what failed was wanted here; else it is tried without the rest
                 found.update((key, array) for key, array in other.found.items() if key in wanted)

@@ -100,17 +100,19 @@ class Boxes:
         ]
         return np.concatenate(sizes)
 
-    def chunks(self, records: Indices) -> Indices:
+    def touched(self, records: Indices) -> tuple[Indices, Indices]:
         starts = self.geometry.starts(records)
-        found, first = [], 0
+        chunks, rows, first = [], [], 0
         for variable in self.variables:
             edges = variable.edges or ()
             places = [self.geometry.dims.index(dim) for dim in variable.dims]
             low = [self._chunk(one, starts[:, at], at, False) for one, at in zip(edges, places, strict=True)]
             high = [self._chunk(one, starts[:, at], at, True) for one, at in zip(edges, places, strict=True)]
-            found.append(first + _within(low, high, [len(one) - 1 for one in edges]))
+            cells, of = _within(low, high, [len(one) - 1 for one in edges], len(records))
+            chunks.append(first + cells)
+            rows.append(of)
             first += prod(len(one) - 1 for one in edges)
-        return np.unique(np.concatenate(found))
+        return np.concatenate(chunks), np.concatenate(rows)
 
     def _chunk(self, edges: Indices, starts: Indices, at: int, last: bool) -> Indices:
         """Return the chunk in which windows begin, or end, along a dimension."""
@@ -232,17 +234,17 @@ def _outer(factors: Sequence[Indices]) -> Indices:
     return product
 
 
-def _within(low: Sequence[Indices], high: Sequence[Indices], shape: Sequence[int]) -> Indices:
-    """Return the numbers of the cells of a grid that lie in boxes, each given by its corners: with repetitions."""
-    if not low:
-        return np.zeros(1, np.int64)
+def _within(
+    low: Sequence[Indices], high: Sequence[Indices], shape: Sequence[int], count: int
+) -> tuple[Indices, Indices]:
+    """Return the numbers of the cells of a grid that lie in boxes, each given by its corners, and the box of each."""
     spans = [last - first + 1 for first, last in zip(low, high, strict=True)]
-    each = np.prod(spans, axis=0)
-    rows = np.repeat(np.arange(len(each)), each)
+    each = np.prod(spans, axis=0, dtype=np.int64) if spans else np.ones(count, np.int64)
+    rows = np.repeat(np.arange(count), each)
     rest = np.arange(len(rows)) - np.repeat(np.cumsum(each) - each, each)
     cells, stride = np.zeros(len(rows), np.int64), 1
     for first, span, size in zip(reversed(low), reversed(spans), reversed(shape), strict=True):
         rest, here = np.divmod(rest, span[rows])
         cells += (first[rows] + here) * stride
         stride *= size
-    return cells
+    return cells, rows

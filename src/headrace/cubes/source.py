@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from headrace.core.batch import Batch
 from headrace.core.errors import ArgumentError, KindError
 from headrace.core.schema import Field, Schema, Structure
 from headrace.core.source import Indices
-from headrace.cubes.chunks import Chunks
+from headrace.cubes.chunks import Chunks, Grid
 from headrace.cubes.coordinates import Coords, Labels, Numbers, columns
 from headrace.cubes.cube import Cube, Variable
 from headrace.cubes.cut import Cut
@@ -173,6 +174,29 @@ class PatchSource:
         if found is not None:
             self.reserve(memory)
         return found
+
+    @property
+    def expect(self) -> Callable[[Sequence[int]], None] | None:
+        """Told the numbers of chunks that will be needed soon, reads them in the background; None: all is at hand.
+
+        Chunks are numbered as those of ``placement`` are: one variable after the other.
+        """
+        return self._expect if self._in_chunks else None
+
+    @cached_property
+    def _in_chunks(self) -> list[tuple[Variable, Grid]]:
+        chunked = [one for one in self.cube.variables.values() if one.edges is not None]
+        return [(one, Grid(one.edges or (), one.dtype.itemsize)) for one in chunked]
+
+    def _expect(self, chunks: Sequence[int]) -> None:
+        if not chunks:
+            self.chunks.expect((), ())
+            return
+        begins = np.cumsum([0, *(prod(grid.shape) for _, grid in self._in_chunks)])
+        numbers = np.asarray(chunks, np.int64)
+        owners = begins.searchsorted(numbers, "right") - 1
+        within = numbers - begins[owners]
+        self.chunks.expect(self._in_chunks, list(zip(owners.tolist(), within.tolist(), strict=True)))
 
     def reserve(self, nbytes: int) -> None:
         """Hold up to so many bytes of decoded chunks, if that is more than now."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from headrace.core.address import At
+from headrace.core.placement import Placement
 from headrace.core.runs import Runs
 from headrace.core.source import Indices
 from headrace.nodes.block_shuffled import BlockShuffled
@@ -44,11 +46,31 @@ class _Listener:
 
     Args:
         tell: Its ``expect``.
-        runs: Its blocks.
+        blocks: What is fetched for its records: blocks, or the pieces that they are made of.
+        length: How many records it has.
     """
 
     tell: Callable[[Sequence[int]], None]
-    runs: Runs
+    blocks: Runs | Placement
+    length: int
+
+    @cached_property
+    def nbytes(self) -> Indices:
+        """Bytes of each block."""
+        return self.blocks.nbytes if isinstance(self.blocks, Runs) else self.blocks.chunk_nbytes
+
+    @cached_property
+    def count(self) -> int:
+        """How many blocks are not empty."""
+        return int((self.blocks.lengths > 0).sum()) if isinstance(self.blocks, Runs) else len(self.nbytes)
+
+    def used(self, records: Indices) -> tuple[Indices, Indices]:
+        """Return the blocks of records, each once, and the place of the first of its records."""
+        if isinstance(self.blocks, Runs):
+            return np.unique(self.blocks.at(records), return_index=True)
+        chunks, rows = self.blocks.touched(records)
+        blocks, first = np.unique(chunks, return_index=True)
+        return blocks, rows[first]
 
 
 class _Stretch(NamedTuple):
@@ -75,12 +97,13 @@ class Expecting:
         self._whole = node
         self._end = end
         self._listeners = _listeners(node)
-        known = [one.runs for one in self._listeners.values()]
-        self._all = sum(int((runs.lengths > 0).sum()) for runs in known)
-        weight = sum(runs.total for runs in known) / max(sum(runs.length for runs in known), 1)
+        known = self._listeners.values()
+        self._all = sum(one.count for one in known)
+        length = max(sum(one.length for one in known), 1)
+        weight = sum(int(one.nbytes.sum()) for one in known) / length
         self._budget = -(-_memory(node) // Topology.of(node).count) or AHEAD
         self._records = max(1, int(self._budget / _STRETCHES / max(weight, 1)))
-        blocks = self._records * self._all / max(sum(runs.length for runs in known), 1)
+        blocks = self._records * self._all / length
         self._looked_at = min(max(_LOOKED_AT, int(_PER_BLOCK * blocks)), _MOST_LOOKED_AT)
         self._told: dict[int, list[int]] = {}
         self._stretches: deque[_Stretch] = deque()
@@ -130,7 +153,7 @@ class Expecting:
         named = self._named()
         if sum(map(len, named.values())) >= self._all:
             return True
-        return sum(int(self._listeners[key].runs.nbytes[blocks].sum()) for key, blocks in named.items()) >= self._budget
+        return sum(int(self._listeners[key].nbytes[blocks].sum()) for key, blocks in named.items()) >= self._budget
 
     def _named(self) -> dict[int, list[int]]:
         """Return the blocks of all stretches, for each source those first used first."""
@@ -165,7 +188,7 @@ class Expecting:
             listener = self._listeners.get(id(leaf.source))
             if listener is None:
                 continue
-            blocks, first = np.unique(listener.runs.at(records), return_index=True)
+            blocks, first = listener.used(records)
             known = firsts.setdefault(id(leaf.source), {})
             for block, row in zip(blocks.tolist(), rows[first].tolist(), strict=True):
                 known[block] = min(row, known.get(block, row))
@@ -174,7 +197,7 @@ class Expecting:
     def _tell(self) -> None:
         for key, blocks in self._named().items():
             listener = self._listeners[key]
-            sums = np.cumsum(listener.runs.nbytes[blocks])
+            sums = np.cumsum(listener.nbytes[blocks])
             named = blocks[: max(1, int(sums.searchsorted(self._budget, "right")))]
             if named != self._told.get(key):
                 self._told[key] = named
@@ -197,9 +220,13 @@ def _listeners(node: Node) -> dict[int, _Listener]:
     found: dict[int, _Listener] = {}
     for leaf in sources_of(node):
         tell = getattr(leaf.source, "expect", None)
-        runs = None if tell is None else blocks_of(leaf, empty=True)
-        if tell is not None and runs is not None and len(runs):
-            found.setdefault(id(leaf.source), _Listener(tell, runs))
+        if tell is None:
+            continue
+        blocks: Runs | Placement | None = blocks_of(leaf, empty=True)
+        if blocks is None and hasattr(leaf.source, "placement"):
+            blocks = leaf.source.placement(1, 1)
+        if blocks is not None and (len(blocks) if isinstance(blocks, Runs) else len(blocks.chunk_nbytes)):
+            found.setdefault(id(leaf.source), _Listener(tell, blocks, leaf.length))
     return found
 
 

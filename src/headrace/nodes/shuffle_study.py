@@ -119,7 +119,7 @@ class _Lain:
 
     def fetched(self, records: Indices) -> Indices:
         """Return what is fetched for some records."""
-        return np.unique(self.runs.at(records)) if isinstance(self.runs, Runs) else self.runs.chunks(records)
+        return np.unique(self.runs.at(records) if isinstance(self.runs, Runs) else self.runs.touched(records)[0])
 
     def place(self, records: Indices) -> Indices:
         """Return where each record lies among all, counted from 0."""
