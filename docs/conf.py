@@ -29,8 +29,11 @@ nitpick_ignore_regex = [("py:.*", r"(?!headrace).*")]
 # Inside of the package, named by docstrings that are on the site.
 nitpick_ignore = [
     ("py:class", "headrace.core.kinds.Nested"),
+    ("py:class", "headrace.core.placement.Placement"),
     ("py:class", "headrace.core.probe.Probe"),
     ("py:class", "headrace.core.tree.Tree"),
+    ("py:class", "headrace.cubes.axis.Axis"),
+    ("py:class", "headrace.cubes.places.Places"),
     ("py:class", "headrace.parts.Part"),  # a type variable
     ("py:class", "headrace.stores.layout.Layout"),
     ("py:func", "headrace.core.columns.as_column"),
