@@ -161,6 +161,18 @@ def test_overlap_costs_little_where_boxes_have_room_to_grow() -> None:
     assert report.quality.independence is not None
 
 
+def test_what_other_orders_fetch_is_told_as_it_is() -> None:
+    variable = numbered((200, 32, 32), (10, 16, 16))
+    ds = patches_of(cube_of(variable), {"time": 5, "lat": 8, "lon": 8}, 100_000, overlap={"lat": 4, "lon": 4})
+    for order in (ds, ds.shuffle(seed=0)):
+        variable.read_.clear()
+        fresh = patches_of(cube_of(variable), {"time": 5, "lat": 8, "lon": 8}, 100_000, overlap={"lat": 4, "lon": 4})
+        for _ in (fresh if order is ds else fresh.shuffle(seed=0)).batch(32).stream():
+            pass
+        told = order.shuffle_report(memory=100_000).read_amplification
+        assert told == pytest.approx(sum(variable.read_.values()) / 80, rel=0.35)
+
+
 def test_the_order_goes_on_after_maps_and_choices_and_is_the_same_in_other_processes() -> None:
     variable = numbered((20, 16, 16), (10, 8, 8))
     ds = patches_of(cube_of(variable), {"time": 5, "lat": 4, "lon": 4})

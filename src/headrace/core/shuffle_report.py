@@ -97,6 +97,8 @@ class ShuffleReport:
     @property
     def read_amplification(self) -> float:
         """How often each byte is fetched, all readers together, in the mean: 1 where none is fetched twice."""
+        if self.lanes is None:  # followed chunk by chunk
+            return self.fetching.reader_bytes * self.readers / max(self.distinct, 1)
         return self.nbytes / max(self.distinct, 1) * self.fetching.amplification
 
     def lines(self) -> Iterator[str]:
