@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ da = pytest.importorskip("dask.array")
 
 from headrace.cubes import identity  # noqa: E402
 from headrace.cubes.adopt import adopt  # noqa: E402
+from headrace.cubes.once import Once  # noqa: E402
 from tests.cubes import making  # noqa: E402
 
 
@@ -116,3 +120,41 @@ def test_many_files_cost_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert identity.of_folder(tmp_path) == known
     (tmp_path / "31").write_bytes(b"x")
     assert identity.of_folder(tmp_path) != known
+
+
+def test_it_is_of_the_time_at_which_it_is_first_asked_for(tmp_path: Path) -> None:
+    making.to_zarr(making.dataset(), str(tmp_path / "z"))
+    later(tmp_path)
+    for opened in (tmp_path / "z", xr.open_zarr(tmp_path / "z", consolidated=False) * 2):
+        early, asked = adopt(opened), adopt(opened)
+        known = asked.identity
+        group = zarr.open_group(tmp_path / "z")
+        group["v"][0, 0, 0] = 9 - group["v"][0, 0, 0]
+        assert asked.identity == known == pickle.loads(pickle.dumps(asked)).identity
+        sent = pickle.loads(pickle.dumps(early)).identity
+        assert sent == early.identity == adopt(opened).identity != known
+        assert early.narrowed(["v"]).identity == sent
+        later(tmp_path)
+
+
+def test_threads_that_ask_at_once_are_told_the_same() -> None:
+    made: list[int] = []
+
+    def make() -> str:
+        made.append(len(made))
+        gate.wait(10)
+        return f"text {threading.get_ident()}"
+
+    gate, told = threading.Barrier(4), Once(make)
+    with ThreadPoolExecutor(4) as pool:
+        texts = {found.result(10) for found in [pool.submit(told) for _ in range(4)]}
+    assert texts == {told()}
+    assert len(made) == 4
+
+
+def test_what_fails_is_tried_again() -> None:
+    found = iter(["", "a text"])
+    told = Once(lambda: next(found) or pytest.fail("not yet"))
+    with pytest.raises(pytest.fail.Exception):
+        told()
+    assert told() == told() == "a text"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from headrace.cubes.assembling import NAME, chosen, made
 from headrace.cubes.cube import Cube
 from headrace.cubes.from_xarray import cube_of, of_dask
 from headrace.cubes.lazy import InChunks
+from headrace.cubes.once import Once
 from headrace.cubes.opening import opened
 from headrace.cubes.unwrapping import View
 from headrace.cubes.zarr_chunks import ZarrChunks, dimension_names
@@ -28,8 +30,10 @@ ACCEPTED = (
 def adopt(data: Any, dims: Sequence[str] | None = None, variables: str | Iterable[str] | None = None) -> Cube:
     """Return what a user hands over as a cube.
 
-    Nothing is copied and no chunk is read: arrays in memory stay where they are, mapped files stay mapped, what lies in
-    chunks is read when patches are. Coordinates that xarray holds in memory are at hand, others stay in chunks, too.
+    Nothing is copied and no chunk is read or looked at: arrays in memory stay where they are, mapped files stay mapped,
+    what lies in chunks is read when patches are. What the cube is known by, its identity, is made when it is first
+    asked for, of the data as it is then. Coordinates that xarray holds in memory are at hand, others stay in chunks,
+    too.
 
     Args:
         data: A Dataset or DataArray of xarray (its name, or ``"data"``), a ``zarr.Group``, a store of Zarr or obstore,
@@ -105,8 +109,8 @@ def _unmasked(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def _zarr(array: Any, dims: Sequence[str] | None) -> Any:
     name = str(array.name or "").rpartition("/")[2] or NAME
     named = _named(dims if dims is not None else dimension_names(array), array.shape)
-    chunks = ZarrChunks(name, array)
-    return InChunks(name, named, chunks.dtype, chunks, View.whole(chunks).alone(), identity.of_zarr(array))
+    chunks, known = ZarrChunks(name, array), Once(partial(identity.of_zarr, array))
+    return InChunks(name, named, chunks.dtype, chunks, View.whole(chunks).alone(), known)
 
 
 def _opened(data: Any, wanted: Sequence[str] | None) -> Cube:

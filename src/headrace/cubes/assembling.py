@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from headrace.core.errors import ArgumentError, ColumnError, KindError
 from headrace.cubes import identity
 from headrace.cubes.cube import Cube
+from headrace.cubes.once import Once
 
 KINDS = "biufcmMSU"
 """Kinds of dtypes that patches may have: numbers, booleans, dates, text of a fixed length."""
@@ -41,8 +43,8 @@ def made(
             f"{', '.join(map(repr, found))}: none has a dimension, so there is nothing to cut patches from"
         )
     beside = {coord.name: coord for coord in coords if all(dim in lengths for dim in coord.dims)}
-    known = identity.of_cube(found.values(), beside.values())
-    return Cube(found, lengths, beside, known, **about)
+    known = partial(identity.of_cube, list(found.values()), list(beside.values()))
+    return Cube(found, lengths, beside, Once(known), **about)
 
 
 def _check(variable: Any, all_of_them: Iterable[Any]) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headrace.core.source import Indices
+from headrace.cubes.once import Once
 
 
 class Variable(Protocol):
@@ -56,7 +56,6 @@ class Variable(Protocol):
         ...
 
 
-@dataclass(frozen=True, eq=False)
 class Cube:
     """Variables that share dimensions.
 
@@ -64,16 +63,45 @@ class Cube:
         variables: By name: what patches are cut from.
         lengths: Of all dimensions, in the order in which patches have them.
         coords: Coordinates by name: those that name a dimension's elements, and others.
-        identity: A text that changes when the content does.
+        identity: A text that changes when the content does, or a function that returns it.
         attrs: What the cube says of itself.
         variable_attrs: What each variable and coordinate says of itself.
         encoding: How labels are to be written back, such as ``{"time": {"units": ..., "calendar": ...}}``.
     """
 
-    variables: Mapping[str, Variable]
-    lengths: Mapping[str, int]
-    coords: Mapping[str, Variable] = field(default_factory=dict)
-    identity: str = ""
-    attrs: Mapping[str, Any] = field(default_factory=dict)
-    variable_attrs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    encoding: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    def __init__(
+        self,
+        variables: Mapping[str, Variable],
+        lengths: Mapping[str, int],
+        coords: Mapping[str, Variable] | None = None,
+        identity: str | Callable[[], str] | Once = "",
+        attrs: Mapping[str, Any] | None = None,
+        variable_attrs: Mapping[str, Mapping[str, Any]] | None = None,
+        encoding: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.variables = variables
+        self.lengths = lengths
+        self.coords: Mapping[str, Variable] = coords or {}
+        self.attrs: Mapping[str, Any] = attrs or {}
+        self.variable_attrs: Mapping[str, Mapping[str, Any]] = variable_attrs or {}
+        self.encoding: Mapping[str, Mapping[str, Any]] = encoding or {}
+        self._identity = identity if isinstance(identity, Once) else Once(identity)
+
+    @property
+    def identity(self) -> str:
+        """A text that changes when the content does; empty where nothing is known of that.
+
+        It is of the time at which it is first asked for, and costs a look at each file then: a state that is saved, a
+        table that is kept and a description ask for it, reading does not.
+        """
+        return self._identity()
+
+    def narrowed(self, names: Iterable[str]) -> Cube:
+        """Return the cube with some of its variables, and the same identity."""
+        variables = {name: self.variables[name] for name in names}
+        return Cube(
+            variables, self.lengths, self.coords, self._identity, self.attrs, self.variable_attrs, self.encoding
+        )
+
+    def __repr__(self) -> str:
+        return f"Cube({', '.join(map(repr, self.variables))} over {dict(self.lengths)})"

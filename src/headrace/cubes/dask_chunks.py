@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from headrace.core.errors import HeadraceError
 from headrace.core.source import Indices
 from headrace.cubes import failing
+from headrace.cubes.once import Once
 
 _READS = ("getter", "getter_nofancy", "getter_inline")  # dask's functions that read a box of an array
 
@@ -27,13 +28,13 @@ class DaskChunks:
         name: Of the variable.
         dims: Of each axis.
         array: Of dask.
-        known: Its identity: a text that changes when its content does.
+        known: Its identity: a text that changes when its content does; made when it is first asked for.
     """
 
     name: str
     dims: tuple[str, ...]
     array: Any
-    known: str = ""
+    known: Once = field(default_factory=lambda: Once(""))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"name": self.name, "dims": self.dims, "array": self.array, "known": self.known}
@@ -71,7 +72,7 @@ class DaskChunks:
         return dict(self.array.__dask_optimize__(graph, self.array.__dask_keys__()))
 
     def identity(self) -> str:
-        return self.known
+        return self.known()
 
     def whole(self) -> NDArray[Any]:
         raise TypeError(f"variable {self.name!r} lies in chunks: read them")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from headrace.cubes.arrays import AtHand
 from headrace.cubes.assembling import KINDS, NAME, chosen, made
 from headrace.cubes.cube import Cube
 from headrace.cubes.lazy import InChunks, foreign
+from headrace.cubes.once import Once
 from headrace.cubes.unwrapping import View, unwrapped
 from headrace.cubes.zarr_chunks import ZarrChunks
 
@@ -96,8 +98,7 @@ def of_dask(name: str, dims: tuple[str, ...], array: Any, encoding: Mapping[str,
     under = dask_chunks.unbroken(array)
     if under is not None and (_is_lazy(under) or _is_zarr(under)):
         return _lazy(name, dims, np.dtype(array.dtype), under, encoding)
-    sources = [_known(unwrapped(found), {}) for found in dask_chunks.sources(array)]
-    return dask_chunks.DaskChunks(name, dims, array, identity.of_dask(array, sources))
+    return dask_chunks.DaskChunks(name, dims, array, Once(partial(_known_dask, array)))
 
 
 def _lazy(name: str, dims: tuple[str, ...], dtype: np.dtype[Any], data: Any, encoding: Mapping[str, Any]) -> Any:
@@ -112,16 +113,26 @@ def _lazy(name: str, dims: tuple[str, ...], dtype: np.dtype[Any], data: Any, enc
         whole = view.array is data  # a selection that cannot be seen through: chunks of the file say nothing
         where = str(encoding.get("source") or type(view.array).__name__)
         chunks = foreign(name, view.array, itemsize, {} if whole else encoding, where)
-    return InChunks(name, dims, dtype.newbyteorder("="), chunks, view.alone(), _known(view, encoding))
+    under, taken = view.array if array is None else array, view.alone()
+    known = Once(partial(_known, under, taken, encoding.get("source")))
+    return InChunks(name, dims, dtype.newbyteorder("="), chunks, taken, known)
 
 
-def _known(view: View, encoding: Mapping[str, Any]) -> str:
-    array = _zarr_under(view.array)
-    if array is not None:
+def _known(array: Any, view: View, source: Any = None) -> str:
+    """Return the identity of what a view takes of an array: of Zarr, of NumPy, or of a file."""
+    if _is_zarr(array):
         return identity.of_view(view, identity.of_zarr(array))
-    if isinstance(view.array, np.ndarray):
-        return identity.of_view(view, AtHand("", (), view.array).identity())
-    return identity.of_view(view, identity.of_source(view.array, encoding))
+    if isinstance(array, np.ndarray):
+        return identity.of_view(view, AtHand("", (), array).identity())
+    return identity.of_view(view, identity.of_source(array, source))
+
+
+def _known_dask(array: Any) -> str:
+    views = [unwrapped(found) for found in dask_chunks.sources(array)]
+    zarrs = [_zarr_under(view.array) for view in views]
+    return identity.of_dask(
+        array, [_known(view.array if found is None else found, view) for view, found in zip(views, zarrs)]
+    )
 
 
 def _zarr_under(array: Any) -> Any | None:

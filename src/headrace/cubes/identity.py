@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from hashlib import blake2b
@@ -47,11 +48,16 @@ def of_zarr(array: Any) -> str:
     return _digest(["zarr", *_metadata(array), *_store(path.store, str(path.path), array.metadata.zarr_format)])
 
 
-def of_source(array: Any, encoding: Any) -> str:
-    """Return the identity of an array that xarray reads from a file: of the file, and of the variable in it."""
+def of_source(array: Any, source: Any = None) -> str:
+    """Return the identity of an array that xarray reads from a file: of the file, and of the variable in it.
+
+    Args:
+        array: Of xarray.
+        source: The path of the file, as xarray noted it; it counts where the array itself does not show one.
+    """
     where, variable = _file(array), getattr(array, "variable_name", None)
-    if where is None and isinstance(encoding.get("source"), str):
-        where = encoding["source"]
+    if where is None and isinstance(source, str):
+        where = source
     if isinstance(where, str | os.PathLike):
         return _digest(["file", *of_path(where), str(variable)])
     return _digest([type(array).__name__, str(variable), _corners(array)])
@@ -93,14 +99,15 @@ def of_folder(folder: str | os.PathLike[str]) -> str:
 
     Times of folders count as well: in these, files that are replaced leave a trace, even where they are not looked at.
     """
-    found = list(_entries(os.fspath(folder)))
+    root = os.path.join(folder, "")  # with one slash at its end
+    begin, found = len(root), list(_entries(root))
     some = found if len(found) <= FILES else [found[k] for k in spread(len(found), FILES, 1).tolist()]
     lines = [f"{len(found)}"]
     for path in some:
         with suppress(OSError):  # it has gone since
             about = os.stat(path)
-            size = about.st_size if not os.path.isdir(path) else 0
-            lines.append(f"{os.path.relpath(path, folder)} {size} {about.st_mtime_ns}")
+            size = 0 if stat.S_ISDIR(about.st_mode) else about.st_size
+            lines.append(f"{path[begin:] or '.'} {size} {about.st_mtime_ns}")
     return _digest(lines)
 
 

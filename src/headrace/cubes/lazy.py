@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from headrace.core.errors import HeadraceError, StoreError
 from headrace.core.source import Indices
 from headrace.cubes import failing
 from headrace.cubes.grid import Cut, blocks, box, even
+from headrace.cubes.once import Once
 from headrace.cubes.unwrapping import View, elements
 
 
@@ -90,7 +91,7 @@ class InChunks:
         dtype: Of what is decoded.
         chunks: Where its bytes lie.
         view: What is taken of them, and how it is decoded; its array is not asked for.
-        known: Its identity: a text that changes when its content does.
+        known: Its identity: a text that changes when its content does; made when it is first asked for.
     """
 
     name: str
@@ -98,7 +99,7 @@ class InChunks:
     dtype: np.dtype[Any]
     chunks: Chunks
     view: View
-    known: str = ""
+    known: Once = field(default_factory=lambda: Once(""))
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if not key.startswith("_")}
@@ -123,7 +124,7 @@ class InChunks:
         return tuple(self._cuts[axis].edges for axis in self.view.order)
 
     def identity(self) -> str:
-        return self.known
+        return self.known()
 
     def whole(self) -> NDArray[Any]:
         raise TypeError(f"variable {self.name!r} lies in chunks: read them")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -27,11 +26,11 @@ def narrowed(source: PatchSource, names: Iterable[str]) -> PatchSource:
     Raises:
         ColumnError: There is no such variable.
     """
-    known = source.cube.variables
+    known, names = source.cube.variables, list(names)
     for name in names:
         if name not in known:
             raise ColumnError.missing(name, known)
-    return PatchSource(replace(source.cube, variables={name: known[name] for name in names}), source.geometry)
+    return PatchSource(source.cube.narrowed(names), source.geometry)
 
 
 def patch_shape(source: PatchSource, name: str) -> tuple[int, ...]:
