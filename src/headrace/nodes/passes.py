@@ -16,7 +16,7 @@ def announce(node: Node, length: int) -> None:
 
     It costs some milliseconds where a source wants to be told (see :class:`headrace.core.source.Source`), else nothing.
     """
-    told = [getattr(leaf.source, "expect", None) for leaf in node.sources]
+    told = [getattr(leaf.source, "expect", None) if hasattr(leaf.source, "blocks") else None for leaf in node.sources]
     if not length or not any(told) or node.batched or _keeps(node):
         return
     positions = np.unique(np.linspace(0, length - 1, min(length, _LOOKED_AT)).astype(np.int64))
