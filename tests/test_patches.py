@@ -183,6 +183,22 @@ def test_splits_by_labels_keep_groups_whole(cube: Any) -> None:
         hr.patches(cube, SIZES).split(train=0.8, val=0.2, guard={"time": 3})
 
 
+def test_a_dry_run_asks_a_condition_about_a_few_patches(stored: Any) -> None:
+    patches = hr.patches(stored, SIZES)
+    for condition in (
+        hr.valid_fraction("sst") > 0.5,
+        hr.center_valid("sst"),
+        lambda batch: batch["depth"].max((1, 2)) > 0,
+    ):
+        chosen = patches.where(condition)
+        tried = chosen.shuffle(seed=0).batch(4).stream().dry_run()
+        assert not tried.problems, tried
+        assert "?" in repr(chosen)  # the pass over all patches has not run
+        assert "headrace.cubes" not in str(chosen.explain())
+    (problem,) = patches.where(lambda batch: batch["ssst"] > 0).dry_run().problems
+    assert "no column 'ssst'" in str(problem)
+
+
 def test_where_takes_conditions_and_functions_and_sinks_below_orders(cube: Any) -> None:
     patches = hr.patches(cube, SIZES)
     wet = patches.where(hr.valid_fraction("sst") == 1)

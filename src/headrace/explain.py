@@ -19,7 +19,7 @@ from headrace.core.schema import Schema
 from headrace.core.tree import MOST_BRANCHES, Explanation, Step, Tree, Unit
 from headrace.nodes.batched import of_batch
 from headrace.nodes.crossing import Crossing
-from headrace.nodes.kept import Kept
+from headrace.nodes.kept import Chosen, Kept
 from headrace.nodes.leaf import Leaf
 from headrace.nodes.maps import Map
 from headrace.nodes.node import Context, Node, costs_nothing
@@ -108,7 +108,7 @@ def _notes(node: Node) -> list[str]:
     if isinstance(node, Kept):
         when = "known" if node.known else "one pass over the records on first use"
         moved = [] if node.content is node.input else [f"looks at what {node.content.words()} makes"]
-        return [when, *moved, f"in {place_of(node.predicate)}"]
+        return [when, *moved, *([] if isinstance(node, Chosen) else [f"in {place_of(node.predicate)}"])]
     if isinstance(node, Map):
         random = [] if node.seed is None else ["random, other in each epoch"]
         return [*random, *_policy(node.on_error), f"in {place_of(node.function)}"]

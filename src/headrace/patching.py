@@ -191,10 +191,13 @@ class Patches(Dataset):
         self._refuse_batches(says)
         chosen.keep(source, np.empty(0, np.int64))  # an unknown name is answered here, not at the first read
         choose = functools.partial(chosen.keep, source, keeper=Held() if store is None else Remembering(store))
+        few = functools.partial(chosen.keep, source, keeper=Held(0))  # no room for a table, so patches are read
         place, kept = rewrite.still(self._node, says), cast("Any", chosen)
-        return self._like(
-            rewrite.rebuild(self._node, place, lambda below: Chosen(below, below, kept, says=says, _choose=choose))
-        )
+
+        def made(below: Node) -> Node:
+            return Chosen(below, below, kept, says=says, _choose=choose, _few=few)
+
+        return self._like(rewrite.rebuild(self._node, place, made))
 
     def split(  # type: ignore[override] # no part of a Dataset can be called by_blocks here
         self,

@@ -134,10 +134,12 @@ class Chosen(Kept):
     Args:
         says: The step as a chain shows it.
         _choose: Called with record numbers of the source, returns a boolean array; ``predicate`` is what it goes by.
+        _few: The same, where it is asked of a few records alone, as a dry run does: it goes over no others.
     """
 
     says: str = "where()"
     _choose: Callable[[Indices], NDArray[np.bool_]] | None = None
+    _few: Callable[[Indices], NDArray[np.bool_]] | None = None
 
     def _masks(self) -> Iterator[NDArray[np.bool_]]:
         length = self.input.length
@@ -146,11 +148,16 @@ class Chosen(Kept):
         for start in range(0, length, _CHOSEN):
             yield self._choose(self.input.ids(At(np.arange(start, min(start + _CHOSEN, length), dtype=np.int64))))
 
+    def _of_rows(self, records: Records, at: At) -> NDArray[np.bool_]:
+        ask = self._few or self._choose
+        assert ask is not None  # without it the bitmap is known
+        return ask(self.input.ids(at))
+
     def words(self) -> str:
         return self.says
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_choose": None}  # what it found travels instead
+        return {**super().__getstate__(), "_choose": None, "_few": None}  # what it found travels instead
 
 
 _CHOSEN = 1 << 20  # records that are looked at together: their numbers, and one answer for each
