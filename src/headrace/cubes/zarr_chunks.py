@@ -10,9 +10,7 @@ result.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -24,6 +22,7 @@ from headrace.core.errors import UnreachableError
 from headrace.core.source import Indices
 from headrace.cubes import failing
 from headrace.cubes.grid import blocks, box, even
+from headrace.cubes.side_by_side import side_by_side
 
 AT_ONCE = 64
 """Chunks that are asked for at the same time, at most."""
@@ -111,11 +110,7 @@ class ZarrChunks:
         if codecs is None:
             return self._selected(places)
         if codecs.straight is not None:
-            threads = min(len(places), _processors())
-            if threads < 2:
-                return [self._straight(place) for place in places]
-            with ThreadPoolExecutor(threads) as pool:
-                return list(pool.map(self._straight, places))
+            return side_by_side(self._straight, places)
         return self._run(self._together(places))
 
     @cached_property
@@ -303,10 +298,6 @@ def _straight(pipeline: Any, spec: Any, store: Any) -> list[tuple[Any, Any]] | N
 
 def _decoding(name: str, place: tuple[int, ...], where: str, error: Exception) -> BaseException:
     return error if isinstance(error, MemoryError) else failing.damaged(name, place, where, error)
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def dimension_names(array: Any) -> tuple[str, ...] | None:
