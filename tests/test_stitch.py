@@ -17,6 +17,7 @@ pytest.importorskip("zarr")
 import xarray as xr
 
 import headrace as hr
+from headrace.core.errors import OrderError
 
 
 def field(dtype: Any = np.float32) -> xr.DataArray:
@@ -297,3 +298,24 @@ def test_what_cannot_be_meant_is_refused(what: str) -> None:
     act, kind, message = BAD[what]
     with pytest.raises(kind, match=message):
         act()
+
+
+@pytest.mark.parametrize("form", ["dataset", "stream", "mapped", "workers"])
+def test_other_patches_than_those_that_were_predicted_are_refused(form: str) -> None:
+    forms: dict[str, Make] = {
+        "dataset": lambda patches: patches.batch(4),
+        "stream": lambda patches: patches.batch(4).stream(),
+        "mapped": lambda patches: patches.batch(4).map(dict).stream().map(dict),
+        "workers": lambda patches: patches.batch(4).stream(workers=hr.Threads(2)),
+    }
+    shuffled = PATCHES.shuffle(seed=0)
+    early, late = PATCHES[:10], PATCHES[-10:]
+    for told, patches in (
+        (shuffled, PATCHES),
+        (PATCHES, shuffled),
+        (PATCHES.shuffle(seed=1), shuffled),
+        (early, late),
+    ):
+        with pytest.raises(OrderError, match="in another order: number 0 is of window"):
+            stitch(forms[form](told), patches)
+        stitch(forms[form](told), told)

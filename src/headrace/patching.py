@@ -160,7 +160,7 @@ class Patches(Dataset):
 
     def numbers(self) -> Indices:
         """Return which windows of the geometry these are, in the order of epoch 0: int64 ``(len,)``, a new array."""
-        return numbers_of(self, np.arange(len(_records(self)), dtype=np.int64))
+        return numbers_of(self, np.arange(len(records_of(self)), dtype=np.int64))
 
     # Choosing
 
@@ -377,7 +377,7 @@ def source_of(dataset: Dataset) -> PatchSource:
     """
     if not isinstance(dataset, Dataset):
         raise KindError(f"patches are needed, as hr.patches(...) gives them, got {type(dataset).__name__}")
-    sources = [leaf.source for leaf in _records(dataset)._node.sources]
+    sources = [leaf.source for leaf in records_of(dataset)._node.sources]
     found = [source for source in sources if isinstance(source, PatchSource)]
     if len(found) != len(sources) or not found:
         raise KindError(f"patches are needed, as hr.patches(...) gives them, and this reads from {dataset!r}")
@@ -388,10 +388,10 @@ def source_of(dataset: Dataset) -> PatchSource:
 
 def numbers_of(dataset: Dataset, positions: Indices) -> Indices:
     """Return which patch lies at positions of epoch 0; of records, where the Dataset is one of batches: a new array."""
-    return _records(dataset)._node.ids(At(positions)).copy()
+    return records_of(dataset)._node.ids(At(positions)).copy()
 
 
-def _records(dataset: Dataset) -> Dataset:
+def records_of(dataset: Dataset) -> Dataset:
     """Return a Dataset without the batches and maps on top."""
     node = dataset._node
     while isinstance(node, Map | Picked | Batched):

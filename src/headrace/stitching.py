@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from headrace.core.address import At
 from headrace.core.amounts import bytes_of
-from headrace.core.errors import ArgumentError, KindError, MissingExtraError
+from headrace.core.errors import ArgumentError, KindError, MissingExtraError, OrderError
+from headrace.core.sampling import spread
+from headrace.core.source import Indices
+from headrace.cubes.source import PatchSource
 from headrace.cubes.stitching.blend import Blending
 from headrace.cubes.stitching.predictions import Selection
 from headrace.dataset import Dataset
-from headrace.patching import Patches, source_of
+from headrace.nodes.crossing import Crossing
+from headrace.nodes.node import Node
+from headrace.patching import Patches, records_of, source_of
+from headrace.stages.map import Map as StreamMap
 from headrace.stores.bars import bar
+from headrace.stream import Stream
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -82,6 +92,7 @@ def stitch(
     Raises:
         ArgumentError: There are more or fewer predictions than patches (of fewer, with ``out``, the error says where
             those lie that came), or what was asked for cannot be meant.
+        OrderError: Predictions are a Dataset or a Stream of patches in another order, or of other patches.
         SchemaError: The shape of predictions does not fit.
         ExistsError: Something lies at ``out``.
         StoreError: Tiles do not fit into memory, nor on the disk.
@@ -109,9 +120,47 @@ def stitch(
     if out is None and (overwrite or chunks is not None):
         raise ArgumentError("overwrite and chunks are for an output in a store: say out=, too")
     numbers = patches.numbers()
+    _require_order(predictions, source, numbers)
     labels = {*source.dims, *source.cube.lengths, *source.cube.coords} - {*source.cube.variables}
     wish = Wish(Selection.of(variables, labels), blend, dims, scale, bool(coverage), bytes_of(memory, "memory"))
     sink = Memory() if out is None else Zarr(out, overwrite, chunks)
     given = predictions.stream() if isinstance(predictions, Dataset) else predictions
     with bar(progress, "stitch", len(numbers), " patches") as told:
         return Stitching(source.cube, source.geometry, numbers, wish, sink).run(given, told)
+
+
+def _require_order(predictions: Any, source: PatchSource, numbers: Indices) -> None:
+    """Refuse a Dataset or a Stream of which it is seen that it gives other patches, or in another order."""
+    node = _below(predictions)
+    if node is None:
+        return
+    found = [leaf.source for leaf in node.sources]
+    if len(found) != 1 or not isinstance(found[0], PatchSource) or found[0].geometry != source.geometry:
+        return  # whether these belong together only the user knows
+    if node.length != len(numbers) or not len(numbers):
+        return  # which is told when they have been counted
+    positions = spread(len(numbers), min(len(numbers), _COMPARED), 1)
+    there = node.ids(At(positions))
+    wrong = np.flatnonzero(there != numbers[positions])
+    if len(wrong):
+        at = wrong[0]
+        raise OrderError(
+            f"predictions are of other patches, or in another order: number {positions[at]:,} is of window "
+            f"{there[at]:,}, and of patches it is {numbers[positions[at]]:,}. Give stitch the same patches that were "
+            "predicted, such as shuffled ones"
+        )
+
+
+def _below(predictions: Any) -> Node | None:
+    """Return the records that predictions are made of one by one; None where that is not seen."""
+    if isinstance(predictions, Dataset):
+        return records_of(predictions)._node
+    if not isinstance(predictions, Stream) or predictions._at is not None:
+        return None
+    flow = predictions._flow
+    while isinstance(flow, StreamMap):
+        flow = flow.upstream
+    return records_of(Dataset._of(flow.node))._node if isinstance(flow, Crossing) else None
+
+
+_COMPARED = 1 << 16  # predictions of which it is looked up where they belong
