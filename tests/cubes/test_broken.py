@@ -13,7 +13,7 @@ import pytest
 xr = pytest.importorskip("xarray")
 zarr = pytest.importorskip("zarr")
 
-from headrace.core.errors import DamageError, DeniedError, StoreError, UnreachableError  # noqa: E402
+from headrace.core.errors import DamageError, DeniedError, NotFoundError, StoreError, UnreachableError  # noqa: E402
 from headrace.cubes.adopt import adopt  # noqa: E402
 from tests.cubes import making  # noqa: E402
 
@@ -124,3 +124,12 @@ def test_a_dask_task_that_fails_is_named() -> None:
     array = da.map_blocks(fail, da.arange(9, chunks=2), dtype=int)
     with pytest.raises(StoreError, match=r"variable 'data', chunk \(2,\).*no luck"):
         adopt(array, ("t",)).variables["data"].read([(1,), (2,), (3,)])
+
+
+def test_a_store_that_has_gone_is_no_store_without_chunks(folder: tuple[Path, str]) -> None:
+    variable = adopt(str(folder[0])).variables["v"]
+    folder[0].rename(folder[0].with_name("elsewhere"))
+    with pytest.raises(NotFoundError, match=r"variable 'v': nothing lies at .* any more"):
+        variable.read([(0, 1, 0), (1, 0, 0)])
+    folder[0].with_name("elsewhere").rename(folder[0])
+    assert len(variable.read([(0, 1, 0), (1, 0, 0)])) == 2

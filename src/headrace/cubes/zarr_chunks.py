@@ -10,6 +10,7 @@ result.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.core.errors import UnreachableError
+from headrace.core.errors import NotFoundError, UnreachableError
 from headrace.core.source import Indices
 from headrace.cubes import failing
 from headrace.cubes.grid import blocks, box, even
@@ -105,13 +106,32 @@ class ZarrChunks:
 
         Raises:
             StoreError: One cannot be read; ``DamageError`` where it cannot be decoded.
+            NotFoundError: The folder of the store has gone since it was opened.
         """
         codecs = self._codecs
         if codecs is None:
-            return self._selected(places)
-        if codecs.straight is not None:
-            return side_by_side(self._straight, places)
-        return self._run(self._together(places))
+            found = self._selected(places)
+        elif codecs.straight is not None:
+            found = side_by_side(self._straight, places)
+        else:
+            found = self._run(self._together(places))
+        if self._documents and not any(map(os.path.exists, self._documents)):
+            raise NotFoundError(
+                f"variable {self.name!r}: nothing lies at {self.where} any more, neither chunks nor metadata, so what "
+                "is not there is not taken as the fill value. Bring the store back, or mount it again."
+            )
+        return found
+
+    @cached_property
+    def _documents(self) -> tuple[str, ...]:
+        """The files that say of a folder that an array lies there: one of them is there. Of other stores none."""
+        path = self.array.store_path
+        if type(path.store).__name__ != "LocalStore":
+            return ()
+        root, here = str(path.store.root), os.path.join(str(path.store.root), path.path)
+        if self.array.metadata.zarr_format == 3:
+            return tuple(os.path.join(folder, "zarr.json") for folder in (here, root))
+        return os.path.join(here, ".zarray"), os.path.join(root, ".zmetadata"), os.path.join(root, ".zgroup")
 
     @cached_property
     def _codecs(self) -> _Codecs | None:
