@@ -183,6 +183,25 @@ def test_splits_by_labels_keep_groups_whole(cube: Any) -> None:
         hr.patches(cube, SIZES).split(train=0.8, val=0.2, guard={"time": 3})
 
 
+def test_words_of_another_kind_are_refused_by_name(cube: Any) -> None:
+    patches: Any = hr.patches(cube, SIZES)
+    halves = {"train": 0.5, "val": 0.5}
+    for name, wrong in (
+        ("sizes must be a mapping", lambda: hr.patches(cube, None)),  # type: ignore[arg-type]
+        ("batch_dims must be the name", lambda: hr.patches(cube, SIZES, batch_dims=5)),  # type: ignore[arg-type]
+        ("centers must be a mapping", lambda: hr.patches(cube, SIZES, centers=[1])),  # type: ignore[arg-type]
+        ("by_blocks must be a mapping", lambda: patches.split(by_blocks=5, **halves)),
+        ("by must be the name", lambda: patches.split(by=["time", "lat"], **halves)),
+        ("artifact must be the path", lambda: patches.split(by="time", artifact=5, **halves)),
+    ):
+        with pytest.raises(KindError, match=name):
+            wrong()
+    with pytest.raises(ColumnError, match=r"no column 'tim'.*'time', 'lat', 'lon', 'season'"):
+        patches.split(by="tim", **halves)
+    sides = patches.map(lambda one: {**one, "side": one["depth"].mean() > 0.5}).split(by="side", **halves)
+    assert len(sides["train"]) + len(sides["val"]) == len(patches)
+
+
 def test_a_dry_run_asks_a_condition_about_a_few_patches(stored: Any) -> None:
     patches = hr.patches(stored, SIZES)
     for condition in (

@@ -14,7 +14,7 @@ from headrace.core.address import At
 from headrace.core.amounts import bytes_of
 from headrace.core.arguments import whole
 from headrace.core.collate import Pad
-from headrace.core.errors import ArgumentError, EndlessError, KindError, OrderError
+from headrace.core.errors import ArgumentError, ColumnError, EndlessError, KindError, OrderError
 from headrace.core.seeds import check as check_seed
 from headrace.core.source import Indices
 from headrace.cubes.adopt import adopt
@@ -240,7 +240,16 @@ class Patches(Dataset):
         (32, 24, 4, slice(25, 30, None))
         """
         source = source_of(self)
+        if by is not None and not isinstance(by, str | int):
+            raise KindError(f"split: by must be the name of a dimension, a coordinate or a variable, got {by!r}")
+        if by_blocks is not None and not isinstance(by_blocks, Mapping):
+            raise KindError(
+                f"split: by_blocks must be a mapping from dimension to length of a block, got {by_blocks!r}"
+            )
         if by_blocks is None and (by is None or not _is_label(source, by)):
+            if isinstance(by, str) and not any(isinstance(node, Map | Picked) for node in _chain(self._node)):
+                known = dict.fromkeys((*source.cube.lengths, *source.cube.coords, *source.dims))
+                raise ColumnError.missing(by, [*known])
             for name, given in (("guard", guard), ("artifact", artifact), ("grown", grown or None)):
                 if given is not None:
                     raise ArgumentError(f"split: {name} is for a division of the cube: say by_blocks=, or by=, too")
@@ -409,7 +418,7 @@ def _chain(node: Node) -> Iterator[Node]:
 def _is_label(source: PatchSource, by: str | int) -> bool:
     """Say whether a split is by something of the cube, and not by a column of records."""
     cube = source.cube
-    return by in cube.lengths or by in cube.coords or by in cube.variables
+    return isinstance(by, str) and (by in cube.lengths or by in cube.coords or by in cube.variables)
 
 
 def _plan(source: PatchSource, by: str) -> Plan:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.core import seeds
-from headrace.core.errors import ArgumentError, ExistsError
+from headrace.core.errors import ArgumentError, ExistsError, KindError
 from headrace.core.source import Indices
 from headrace.cubes.artifact_file import locked, read, write
 from headrace.cubes.artifact_text import Labels, asked_for, division_of, document_of, require_same
@@ -164,6 +164,8 @@ def _grow(
 
 
 def _place(path: str | os.PathLike[str]) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise KindError(f"artifact must be the path of a file, got {path!r}")
     if "://" in str(path):
         raise ArgumentError(f"artifact must be a file in a folder of this machine, got {str(path)!r}")
     return Path(path)

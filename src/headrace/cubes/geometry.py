@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
@@ -102,10 +102,12 @@ class Geometry:
             "partial": partial if isinstance(partial, Mapping) else None,
         }
         for what, named in given.items():
-            if named is not None and not isinstance(named, Mapping):
+            if (named is not None or what == "sizes") and not isinstance(named, Mapping):
                 raise KindError(f"{what} must be a mapping from dimension to number, got {named!r}")
             for dim in named or ():
                 _known(dim, lengths, what)
+        if not isinstance(batch_dims, Iterable):
+            raise KindError(f"batch_dims must be the name of a dimension or several, got {batch_dims!r}")
         only = (batch_dims,) if isinstance(batch_dims, str) else tuple(batch_dims)
         for dim in only:
             _known(dim, lengths, "batch_dims")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.core.errors import ArgumentError, SchemaError
+from headrace.core.errors import ArgumentError, KindError, SchemaError
 from headrace.core.source import Indices
 from headrace.cubes.cube import Cube
 from headrace.cubes.geometry import Geometry
@@ -29,6 +29,8 @@ def centred(cube: Cube, geometry: Geometry, centers: Mapping[str, Any]) -> Geome
         ArgumentError: Unknown dimensions, lengths that differ, a label that is missing or lies outside, a patch that
             does not fit.
     """
+    if not isinstance(centers, Mapping):
+        raise KindError(f"centers must be a mapping from dimension to one label for each patch, got {centers!r:.100}")
     if not centers:
         raise ArgumentError("centers names no dimension, such as centers={'lat': [50.1], 'lon': [8.6]}")
     found = []
