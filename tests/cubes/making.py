@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 from numpy.typing import NDArray
 
 DIMS = ("time", "y", "x")
 SHAPE = (11, 7, 5)
 CHUNKS = (4, 3, 5)
 
-Opened = Callable[[], xr.Dataset]
+OLD = tuple(map(int, zarr.__version__.split(".")[:2])) < (3, 1)
+"""Whether this zarr has no dtypes of its own: of format 3 it knows fewer, and does not write what it does not know."""
 
 
 def values(dtype: str, shape: tuple[int, ...] = SHAPE) -> NDArray[Any]:
@@ -66,6 +68,8 @@ def to_zarr(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of zarr: that a dtype or consolidated metadata are in no standard yet
         if version == 3 and cube["v"].dtype.byteorder == ">":
+            if OLD:
+                pytest.skip("zarr 3.0 writes no big-endian arrays of format 3")
             cube = cube.copy()
             cube["v"].encoding.pop("dtype", None)
         cube.to_zarr(

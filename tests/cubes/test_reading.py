@@ -154,7 +154,7 @@ def test_codecs_of_version_3(codec: str, pipeline: str) -> None:
     if pipeline.startswith("zarrs."):
         pytest.importorskip("zarrs")
     for dtype in ("f4", "i2", "bool", "M8[s]"):
-        if dtype == "M8[s]" and pipeline.startswith("zarrs."):
+        if dtype == "M8[s]" and (pipeline.startswith("zarrs.") or making.OLD):
             continue
         array = zarr_array(dtype, **CODECS[codec])
         with zarr.config.set({"codec_pipeline.path": pipeline}):
@@ -177,6 +177,8 @@ def zarr_array(dtype: str, version: Any = 3, **settings: Any) -> Any:
 def test_filters_and_orders_of_version_2(order: Any, dtype: str) -> None:
     numcodecs = pytest.importorskip("numcodecs")
     for filters in (None, [numcodecs.Shuffle(np.dtype(dtype).itemsize)]):
+        if filters and dtype == "<U3" and making.OLD:
+            continue  # which zarr 3.0 does not write
         for fill in (None, 0):
             if dtype in ("bool", "<U3", "<M8[s]") and fill is not None:
                 continue

@@ -275,7 +275,10 @@ class Compared(Condition):
         return hash(repr(self))
 
     def __repr__(self) -> str:
-        return f"{self.quantity!r} {self.sign} {self.other!r}"
+        other = repr(self.other)
+        if isinstance(self.other, np.generic):
+            other = other.replace("numpy.", "np.", 1)  # NumPy 1 writes its whole name
+        return f"{self.quantity!r} {self.sign} {other}"
 
 
 def _read_as(dtype: np.dtype[Any], text: str, condition: Condition) -> Any:

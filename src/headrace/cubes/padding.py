@@ -20,8 +20,8 @@ def filler(name: str, dtype: np.dtype[Any], fill: Fill) -> Any:
         dtype: Its own.
         fill: A number.
 
-    >>> filler("mask", np.dtype("int8"), 3)
-    np.int8(3)
+    >>> filler("mask", np.dtype("int8"), 3).tolist()
+    3
     >>> filler("mask", np.dtype("int8"), float("nan"))
     Traceback (most recent call last):
     headrace.core.errors.ArgumentError: patches of 'mask' are filled up, and int8 cannot hold nan: take fill=0, \

@@ -252,6 +252,8 @@ LABELS: dict[str, Callable[[], NDArray[Any]]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:(?s).*decode_timedelta:FutureWarning")  # of xarray 2025.1
+@pytest.mark.filterwarnings("ignore:The codec `vlen-utf8`")  # of zarr 3.0
 @pytest.mark.parametrize("kind", LABELS)
 def test_labels_come_back_from_the_store(kind: str, tmp_path: Path) -> None:
     labels = LABELS[kind]()

@@ -148,7 +148,7 @@ class Averaged:
 
     def add(self, arrays: Arrays, here: Place, patch: NDArray[Any], there: Place, valid: Mask) -> None:
         total, weight = arrays[0][here], arrays[1][here]
-        one = 1 if self.weights is None else self.weights[there]
+        one = self.weight.type(1) if self.weights is None else self.weights[there]
         if valid is None:
             total += patch[there]
             weight += one
