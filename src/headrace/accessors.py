@@ -13,7 +13,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import xarray as xr
+from headrace.core.errors import MissingExtraError
+
+try:
+    import xarray as xr
+except ImportError as error:
+    raise MissingExtraError.of("xarray", "xarray", "headrace.accessors") from error
 
 from headrace.compat.xbatcher.accessors import BatchAccessor, TFAccessor, TorchAccessor, register
 from headrace.patching import Patches, patches

@@ -22,6 +22,13 @@ It differs where a program cannot rely on what there was:
 * ``IterableDataset`` gives each batch once, also with several workers.
 """
 
+from headrace.core.errors import MissingExtraError
+
+try:
+    import xarray  # noqa: F401 - that all below needs
+except ImportError as error:
+    raise MissingExtraError.of("xarray", "xarray", "headrace.compat.xbatcher") from error
+
 from headrace.compat.xbatcher import accessors, testing
 from headrace.compat.xbatcher.accessors import BatchAccessor
 from headrace.compat.xbatcher.generators import BatchGenerator, BatchSchema
