@@ -202,6 +202,38 @@ def test_words_of_another_kind_are_refused_by_name(cube: Any) -> None:
     assert len(sides["train"]) + len(sides["val"]) == len(patches)
 
 
+def test_names_that_would_be_there_twice_are_refused_where_patches_are_made(cube: Any) -> None:
+    values = np.zeros((6, 10))
+    wrong = (
+        xr.Dataset({"v": (("sample", "x"), values)}),
+        xr.Dataset({"v": (("t", "x"), values), "sample": ("t", values[:, 0])}),
+        xr.Dataset({"v": (("t", "x"), values), "t_label": ("t", values[:, 0])}),
+        xr.Dataset({"v": (("t", "x"), values)}, {"t_label": ("t", values[:, 0])}),
+        xr.Dataset({"v": (("t", "t_label"), values)}, {"t": np.arange(6)}),
+    )
+    for data in wrong:
+        with pytest.raises(ArgumentError, match=r"as_xarray=True: two things would be called '(sample|t_label)'"):
+            hr.patches(data, {next(iter(data["v"].dims)): 3}, as_xarray=True)
+        hr.patches(data, {next(iter(data["v"].dims)): 3})
+
+
+def test_batches_as_xarray_stay_so_when_they_are_scaled(cube: Any) -> None:
+    kinds: tuple[tuple[Any, Any], ...] = ((cube, None), (cube["sst"], None), (cube, "index"))
+    for data, coords in kinds:
+        plain = hr.patches(data, SIZES, coords=coords)
+        named = hr.patches(data, SIZES, as_xarray=True, coords=coords)
+        for dims in (None, ("time",)) if coords else (None,):
+            known = plain.statistics(dims=dims)
+            expected = plain.batch(3).map(known.normalize)[0]["sst"]
+            batch = named.batch(3)[0]
+            scaled = named.batch(3).map(known.normalize)[0]
+            assert type(scaled) is type(batch) and scaled.coords.identical(batch.coords)
+            got = scaled if data is not cube else scaled["sst"]
+            assert got.dims == ("sample", "time", "lat", "lon")
+            assert np.array_equal(got.values, expected, equal_nan=True)
+            xr.testing.assert_allclose(known.restore(scaled), batch, rtol=1e-5)
+
+
 def test_a_dry_run_asks_a_condition_about_a_few_patches(stored: Any) -> None:
     patches = hr.patches(stored, SIZES)
     for condition in (

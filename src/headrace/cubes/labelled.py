@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from headrace.core.errors import ArgumentError, MissingExtraError
 from headrace.cubes.source import PatchSource
 
 SAMPLE = "sample"
@@ -54,12 +55,28 @@ class Labelled:
         Args:
             source: With what coordinates it has.
             array: The name of the variable that stands for all; None for a Dataset.
+
+        Raises:
+            MissingExtraError: xarray is not installed.
+            ArgumentError: Two things would have one name, such as a dimension that is called ``sample``.
         """
+        try:
+            import xarray  # noqa: F401 - that batches need
+        except ImportError as error:
+            raise MissingExtraError.of("xarray", "xarray", "as_xarray=True") from error
         ending = {"index": "index", "values": "label"}.get(source.coords, "")
         coords = {}
         for name, dims in source.dims.items():
             if name not in source.cube.variables:
                 coords[name] = f"{name}_{ending}" if name in dims else name
+        names = [SAMPLE, *coords.values()]
+        beside = {*source.cube.variables, *source.geometry.patch_dims}
+        for name in names:
+            if name in beside or names.count(name) > 1:
+                raise ArgumentError(
+                    f"as_xarray=True: two things would be called {name!r}, where samples are {SAMPLE!r} and labels of "
+                    f"a dimension '<dim>_{ending or 'label'}': rename one of them"
+                )
         attrs = {"": source.cube.attrs, **source.cube.variable_attrs}
         return cls(source.dims, coords, attrs, array)
 

@@ -67,11 +67,12 @@ class Statistics:
         that ``coords="index"`` makes; what lies past an end stays as it is.
 
         Args:
-            batch: A mapping of names to arrays; of patches, or of batches of them.
+            batch: A mapping of names to arrays; of patches, or of batches of them; or these as xarray objects.
             only: Some of the variables; None for all.
 
         Returns:
-            A Batch if a Batch is given, else a dict: new arrays of what was scaled, the others shared.
+            A Batch if a Batch is given, an xarray object if one is, else a dict: new arrays of what was scaled, the
+            others shared.
 
         Raises:
             ColumnError: A variable of ``only`` is not known, or the batch has not got it.
@@ -87,6 +88,11 @@ class Statistics:
         return self._scaled(batch, only, back=True)
 
     def _scaled(self, batch: Any, only: Iterable[str] | None, back: bool) -> Any:
+        if hasattr(batch, "to_dataset"):  # a DataArray
+            name = batch.name if batch.name in self.mean else next(iter(self.mean), None)
+            return self._labelled(batch.to_dataset(name=name), only, back)[name].rename(batch.name)
+        if hasattr(batch, "data_vars"):
+            return self._labelled(batch, only, back)
         if not isinstance(batch, Mapping | Batch):
             raise KindError(f"statistics scale a mapping of names to arrays, got {type(batch).__name__}")
         made = {}
@@ -97,6 +103,14 @@ class Statistics:
             mean, std = self._beside(name, values, batch)
             made[name] = values * std + mean if back else (values - mean) / std
         return batch.with_columns(made) if isinstance(batch, Batch) else {**batch, **made}
+
+    def _labelled(self, batch: Any, only: Iterable[str] | None, back: bool) -> Any:
+        """Return a Dataset of xarray scaled; where patches lie is said by coordinates there."""
+        places = {dim: batch[f"{dim}_index"].values for dim in self.cut if f"{dim}_index" in batch.coords}
+        columns = {str(name): variable.values for name, variable in batch.data_vars.items()}
+        chosen = self._chosen(columns, only)
+        made = self._scaled({**columns, **places}, chosen, back)
+        return batch.assign({name: (batch[name].dims, made[name], batch[name].attrs) for name in chosen})
 
     def _chosen(self, batch: Any, only: Iterable[str] | None) -> list[str]:
         if only is None:
