@@ -9,7 +9,6 @@ result.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
@@ -170,6 +169,8 @@ class ZarrChunks:
             raise _decoding(self.name, place, self._at(key), error) from error
 
     async def _together(self, places: Sequence[tuple[int, ...]]) -> list[NDArray[Any]]:
+        import asyncio  # which nothing but this needs, and which takes long to load
+
         assert self._codecs is not None
         turn, codecs, prototype = asyncio.Semaphore(AT_ONCE), self._codecs, _prototype()
 
@@ -216,6 +217,8 @@ class ZarrChunks:
         return found
 
     async def _boxes(self, boxes: list[tuple[slice, ...]], firsts: list[tuple[int, ...]]) -> list[NDArray[Any]]:
+        import asyncio
+
         turn, inner = asyncio.Semaphore(AT_ONCE), _inner(self.array)
 
         async def one(asked: tuple[slice, ...], first: tuple[int, ...]) -> NDArray[Any]:
