@@ -17,7 +17,7 @@ pytest.importorskip("zarr")
 import xarray as xr
 
 import headrace as hr
-from headrace.core.errors import OrderError
+from headrace.core.errors import KindError, OrderError
 
 
 def field(dtype: Any = np.float32) -> xr.DataArray:
@@ -319,3 +319,16 @@ def test_other_patches_than_those_that_were_predicted_are_refused(form: str) -> 
         with pytest.raises(OrderError, match="in another order: number 0 is of window"):
             stitch(forms[form](told), patches)
         stitch(forms[form](told), told)
+
+
+def test_labels_of_several_levels_are_written_as_their_levels(tmp_path: Path) -> None:
+    table = xr.Dataset({"v": (("x", "y"), np.arange(24.0).reshape(4, 6))}, {"x": [1, 2, 3, 4], "y": np.arange(6)})
+    stacked = table.stack(z=("x", "y"))
+    patches = hr.patches(stacked, {"z": 6})
+    made = stitch(patches.batch(2), patches, out=tmp_path / "levels.zarr")
+    xr.testing.assert_allclose(made.set_index(z=["x", "y"]).unstack(), table)
+
+
+def test_where_an_output_goes_is_a_place() -> None:
+    with pytest.raises(KindError, match="out must be the path or URL of a Zarr store, or a store, got a int"):
+        stitch(all_of(PATCHES), PATCHES, out=5)

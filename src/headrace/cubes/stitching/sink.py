@@ -152,6 +152,8 @@ class Zarr:
     streams = True
 
     def __init__(self, out: Any, overwrite: bool = False, chunks: Mapping[str, int] | None = None) -> None:
+        if isinstance(out, int | float | np.ndarray | xr.Dataset | xr.DataArray):
+            raise KindError(f"out must be the path or URL of a Zarr store, or a store, got a {type(out).__name__}")
         local = isinstance(out, os.PathLike) or (isinstance(out, str) and "://" not in out)
         self._out = Path(out).absolute() if local else None
         self._overwrite = overwrite
@@ -183,6 +185,8 @@ class Zarr:
         for name, label in labels.coords.items():
             if label.dtype.kind == "U":  # Zarr has text of any length, and none of a fixed one
                 labels = labels.assign_coords({name: label.astype(object)})
+            elif label.dtype == object and label.size and isinstance(label.values.flat[0], tuple):
+                labels = labels.drop_vars([name])  # of several levels, which are coordinates beside it
         labels.to_zarr(self._store, mode="w", zarr_format=3, consolidated=False)
         self._group = zarr.open_group(self._store, mode="r+")
         self._group.attrs[UNFINISHED] = True
