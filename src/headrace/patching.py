@@ -351,7 +351,7 @@ class Patches(Dataset):
         if any(isinstance(node, Map) for node in _chain(self._node)):
             raise OrderError("statistics() are of patches as they are cut: write it before map()")
         numbers = np.sort(self.numbers())
-        keeper = Held() if store is None else Remembering(store)
+        keeper = None if store is None else Remembering(store)
         return kept_statistics(source, numbers, dims, variables, keeper)
 
     def batch(self, size: int, drop_remainder: bool = False, collate: Any = None, pad: Pad = None) -> Self:

@@ -117,7 +117,8 @@ class InChunks:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return tuple(len(self._cuts[axis].positions) for axis in self.view.order)
+        taken = [self.view.positions[axis] for axis in self.view.order]
+        return tuple(1 if isinstance(here, int) else len(here) for here in taken)
 
     @property
     def edges(self) -> tuple[Indices, ...]:
