@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from time import sleep
 
 import pytest
@@ -114,3 +115,18 @@ if not child:
 print(os.waitpid(child, 0)[1])
 """
     assert run(BEGIN + code) in ("[1, 2, 3]\nTrue True\n0", "[1, 2, 3]\nTrue False\n0")  # False: of one processor
+
+
+def test_a_process_ends_while_chunks_are_read_ahead(tmp_path: Path) -> None:
+    zarr = pytest.importorskip("zarr")
+    array = zarr.create_array(tmp_path / "z", shape=(400, 32, 32), chunks=(4, 32, 32), dtype="f4")
+    array[:] = 1
+    code = f"""
+import headrace as hr, zarr
+array = zarr.open_array({str(tmp_path / "z")!r}, mode="r")
+patches = hr.patches(array, {{"t": 4, "y": 8, "x": 8}}, dims=("t", "y", "x"))
+stream = patches.block_shuffle("2 MB", seed=0).batch(4).stream(workers=hr.Threads(2))
+print(next(iter(stream))["data"].sum(), flush=True)
+patches._node.sources[0].source.expect(range(100))  # and nobody takes them
+"""
+    assert run(code) == "1024.0"
