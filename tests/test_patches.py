@@ -192,6 +192,8 @@ def test_words_of_another_kind_are_refused_by_name(cube: Any) -> None:
         ("centers must be a mapping", lambda: hr.patches(cube, SIZES, centers=[1])),  # type: ignore[arg-type]
         ("by_blocks must be a mapping", lambda: patches.split(by_blocks=5, **halves)),
         ("by must be the name", lambda: patches.split(by=["time", "lat"], **halves)),
+        ("store must be a headrace.Store", lambda: patches.statistics(store="tables")),
+        ("store must be a headrace.Store", lambda: patches.where(hr.center_valid("sst"), store=5)),
         ("artifact must be the path", lambda: patches.split(by="time", artifact=5, **halves)),
     ):
         with pytest.raises(KindError, match=name):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.core.batch import Batch
-from headrace.core.errors import DamageError, NotFoundError
+from headrace.core.errors import DamageError, KindError, NotFoundError
 from headrace.feed import Feed
 from headrace.store import Store
 from headrace.stores.blocks import blocks
@@ -47,6 +47,10 @@ class Remembering:
 
     store: Store
     id: str = "tables"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.store, Store):
+            raise KindError(f"store must be a headrace.Store, such as hr.Store('tables'), got {self.store!r:.100}")
 
     def fits(self, nbytes: int) -> bool:
         """Say yes: a store takes what fits on its disk, and says so where that is full."""
