@@ -54,6 +54,7 @@ LATE_MODULES = {
     ("headrace.cubes.from_xarray", "headrace.cubes.dask_chunks"),  # with dask
     ("headrace.cubes.from_xarray", "headrace.cubes.zarr_chunks"),  # with zarr
     ("headrace.cubes.identity", "headrace.cubes.lazy"),
+    ("headrace.cubes.zarr_chunks", "asyncio"),  # which who reads arrays does without
     ("headrace.stitching", "headrace.cubes.stitching.assemble"),
     ("headrace.stitching", "headrace.cubes.stitching.sink"),
     ("headrace.stores.backends.objects", "headrace.stores.backends.forked"),  # with sockets and subprocesses
