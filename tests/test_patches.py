@@ -295,6 +295,25 @@ def test_statistics_normalise_what_the_model_sees(cube: Any, tmp_path: Path) -> 
         train.map(statistics.normalize).statistics()
 
 
+def test_what_belongs_together_stays_together(cube: Any, tmp_path: Path) -> None:
+    sides = []
+    for name, chunks in (("x", (10, 8, 8)), ("y", (30, 24, 16))):
+        cube[["sst"]].drop_vars("season").to_zarr(
+            tmp_path / name, encoding={"sst": {"chunks": chunks}}, consolidated=False
+        )
+        sides.append(hr.patches(xr.open_zarr(tmp_path / name, consolidated=False), SIZES))
+    for x, y in hr.zip(*sides).block_shuffle(memory="1 MB", lanes=2):
+        assert np.array_equal(x["sst"], y["sst"], equal_nan=True)
+    shuffled = [side.block_shuffle(memory="1 MB", lanes=2) for side in sides]
+    with pytest.raises(OrderError, match=r"zip\(\.\.\.\) first, then block_shuffle"):
+        hr.zip(*shuffled)
+    assert len(hr.zip(shuffled[0], sides[1].block_shuffle(memory="1 MB", lanes=2, seed=1))) == 144
+    assert len(hr.zip(shuffled[0], sides[0].map(len).block_shuffle(memory="1 MB", lanes=2))) == 144
+    nothing = hr.patches(cube, SIZES).where(hr.at_center("lat") > 90)
+    with pytest.raises(ArgumentError, match="nothing to measure"):
+        nothing.statistics()
+
+
 def test_patches_are_cached_as_any_dataset_is(cube: Any, stored: Any, tmp_path: Path) -> None:
     store = hr.Store(tmp_path / "store")
     for data in (cube, stored):

@@ -39,7 +39,7 @@ from headrace.feeds.map_style import map_style
 from headrace.formats.adopt import adopt
 from headrace.nodes import divide, rewrite
 from headrace.nodes.batched import Batched, of_batch
-from headrace.nodes.block_shuffled import BlockShuffled
+from headrace.nodes.block_shuffled import BlockShuffled, refuse_apart
 from headrace.nodes.cached import Cached
 from headrace.nodes.crossing import Crossing
 from headrace.nodes.forgive import Skipped, read_kept
@@ -914,10 +914,14 @@ def zip(*things: Dataset | Stream) -> Dataset | Stream:
     Raises:
         ArgumentError: There are none.
         KindError: One of them is neither a Dataset nor a Stream.
+        OrderError: Two have block shuffles of one seed over blocks that differ, so that what belongs together would not
+            come together.
     """
     if any(isinstance(thing, Stream) for thing in things):
         return Stream._zipped(things)
-    return Dataset._of(Zip(_nodes(things, "zip")))
+    nodes = _nodes(things, "zip")
+    refuse_apart(nodes)
+    return Dataset._of(Zip(nodes))
 
 
 def mix(

@@ -342,6 +342,7 @@ class Patches(Dataset):
 
         Raises:
             OrderError: A map stands on the patches: statistics are of patches as they are cut.
+            ArgumentError: There are no patches.
 
         >>> squares = patches(np.arange(64.0).reshape(8, 8), {"y": 4, "x": 4}, dims=("y", "x"))
         >>> float(squares.statistics().mean["data"])
@@ -351,6 +352,8 @@ class Patches(Dataset):
         if any(isinstance(node, Map) for node in _chain(self._node)):
             raise OrderError("statistics() are of patches as they are cut: write it before map()")
         numbers = np.sort(self.numbers())
+        if not len(numbers):
+            raise ArgumentError("statistics() of no patches: there is nothing to measure")
         keeper = None if store is None else Remembering(store)
         return kept_statistics(source, numbers, dims, variables, keeper)
 
