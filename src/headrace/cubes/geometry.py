@@ -27,7 +27,7 @@ FEW = 256
 """How many windows are few."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Geometry:
     """Windows of an n-dimensional cube, numbered: those of the last dimension next to each other.
 
@@ -41,6 +41,8 @@ class Geometry:
             of the grid of the other dimensions at the first place, then at the second.
 
     >>> geometry = Geometry.of({"time": 6, "x": 8}, {"time": 2, "x": 4}, overlap={"x": 2})
+    >>> geometry
+    Geometry(9 patches: time 2 of 6, x 4 of 8 by 2)
     >>> len(geometry), geometry.shape, geometry[1]
     (9, (3, 3), {'time': slice(0, 2, None), 'x': slice(2, 6, None)})
     >>> Geometry.from_json(geometry.to_json()) == geometry
@@ -355,6 +357,19 @@ class Geometry:
         """One line that stands for it, the same in every process."""
         axes = "; ".join(" ".join(str(value) for value in vars(axis).values()) for axis in self.axes)
         return f"{axes}; fill {self.fill}" + ("" if self.places is None else f"; {self.places.text()}")
+
+    def __repr__(self) -> str:
+        placed = () if self.places is None else self.places.dims
+        dims = []
+        for axis in self.axes:
+            size = f"{axis.size} of {axis.length:,}" if axis.kept else f"each of {axis.length:,}"
+            stride = "" if axis.name in placed or axis.stride == axis.size else f" by {axis.stride}"
+            more = [f"from {axis.offset}"] if axis.offset else []
+            more += [f"dilation {axis.dilation}"] if axis.dilation > 1 else []
+            more += [axis.partial] if axis.partial != "drop" else []
+            dims.append(" ".join([f"{axis.name} {size}{stride}", *more]))
+        where = "" if self.places is None else f"; {self.places.text()}"
+        return f"Geometry({len(self):,} patches: {', '.join(dims)}{where})"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Geometry) and self.text == other.text
