@@ -145,6 +145,7 @@ CODECS = {
     "none": {"compressors": None},
     "transposed": {"filters": [zarr.codecs.TransposeCodec(order=(2, 0, 1))]},
     "big-endian": {"serializer": zarr.codecs.BytesCodec(endian="big")},
+    "sharded": {"shards": (6, 4, 5)},
 }
 
 

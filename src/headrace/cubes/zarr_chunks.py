@@ -28,6 +28,7 @@ AT_ONCE = 64
 """Chunks that are asked for at the same time, at most."""
 
 _PLAIN_PIPELINES = ("BatchedCodecPipeline",)  # whose decode() is written
+_ALIKE = ("ZarrsCodecPipeline",)  # decodes as zarr does; one call for many chunks of it takes longer than we do
 
 
 class _Codecs(NamedTuple):
@@ -140,13 +141,17 @@ class ZarrChunks:
         try:
             inner = _inner(self.array)
             pipeline = inner.codec_pipeline
-            if type(pipeline).__name__ not in _PLAIN_PIPELINES:
+            alike = type(pipeline).__name__ in _ALIKE
+            if alike:
+                pipeline = _own_pipeline(inner.metadata.codecs)  # format 2 has none: it is left to that
+            elif type(pipeline).__name__ not in _PLAIN_PIPELINES:
                 return None
             config = getattr(inner, "config", None) or inner._config
             if inner.metadata.zarr_format == 2 and hasattr(inner.metadata, "order"):
                 config = replace(config, order=inner.metadata.order)
             spec = inner.metadata.get_chunk_spec((0,) * len(self.shape), config, _prototype())
-            return _Codecs(pipeline, spec, _straight(pipeline, spec, self.array.store_path.store))
+            straight = _straight(pipeline, spec, self.array.store_path.store)
+            return None if alike and straight is None else _Codecs(pipeline, spec, straight)
         except (AttributeError, TypeError):  # a zarr that is made in another way
             return None
 
@@ -305,6 +310,12 @@ def _inner(array: Any) -> Any:
     """Return the array that works in zarr's event loop."""
     found = getattr(array, "async_array", None)
     return array._async_array if found is None else found
+
+
+def _own_pipeline(codecs: Any) -> Any:
+    from zarr.core.codec_pipeline import BatchedCodecPipeline
+
+    return BatchedCodecPipeline.from_codecs(codecs)
 
 
 def _straight(pipeline: Any, spec: Any, store: Any) -> list[tuple[Any, Any]] | None:
