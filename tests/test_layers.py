@@ -42,7 +42,6 @@ ALWAYS_THERE = {"numpy", "cloudpickle", "tqdm"}
 # Imported only by who has the extra: a format is one file, the kits are for test suites, the demo is a command.
 MAY_NEED_EXTRAS = {"formats", "feeds", "loaders", "cubes", "accessors", "compat", "testing", "demo"}
 LATE = {"tqdm"}  # always there, but slow to import and seldom used
-_READERS = ("lazy", "unwrapping", "zarr_chunks", "from_xarray", "opening")  # with xarray, which arrays do without
 LATE_MODULES = {
     ("headrace.cli", "headrace.demo"),
     ("headrace.workers.processes", "headrace.workers.pool"),  # with sockets and subprocesses
@@ -50,11 +49,7 @@ LATE_MODULES = {
     ("headrace.stores.finding", "headrace.stores.far"),  # with all that a folder does without
     ("headrace.keeping", "headrace.keys"),  # with all that reads code
     ("headrace.feed", "headrace.keys"),
-    *(("headrace.cubes.adopt", f"headrace.cubes.{name}") for name in _READERS),
-    ("headrace.cubes.from_xarray", "headrace.cubes.dask_chunks"),  # with dask
-    ("headrace.cubes.from_xarray", "headrace.cubes.zarr_chunks"),  # with zarr
-    ("headrace.cubes.identity", "headrace.cubes.lazy"),
-    ("headrace.cubes.zarr_chunks", "asyncio"),  # which who reads arrays does without
+    ("headrace.cubes.reading.zarr_chunks", "asyncio"),  # which who reads arrays does without
     ("headrace.stitching", "headrace.cubes.stitching.assemble"),
     ("headrace.stitching", "headrace.cubes.stitching.sink"),
     ("headrace.stores.backends.objects", "headrace.stores.backends.forked"),  # with sockets and subprocesses

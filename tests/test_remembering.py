@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from headrace import remembering
 from headrace.core.errors import DamageError
-from headrace.cubes.conditions import patch_mean, valid_fraction
+from headrace.cubes.choosing.conditions import patch_mean, valid_fraction
 from headrace.cubes.geometry import Geometry
+from headrace.cubes.measuring.statistics import kept_statistics
 from headrace.cubes.source import PatchSource
-from headrace.cubes.statistics import kept_statistics
 from headrace.remembering import Remembering
 from headrace.store import Store
 from tests.cubes.drawn import InChunks, cube

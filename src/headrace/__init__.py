@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from headrace.core.rowgenerator import RowGenerator
     from headrace.core.schema import Schema
     from headrace.core.source import Source
-    from headrace.cubes.conditions import at_center, center_valid, patch_mean, valid_fraction
+    from headrace.cubes.choosing.conditions import at_center, center_valid, patch_mean, valid_fraction
     from headrace.cubes.geometry import Geometry
-    from headrace.cubes.statistics import Statistics
+    from headrace.cubes.measuring.statistics import Statistics
     from headrace.dataset import Dataset, concat, zip
     from headrace.muxes import ChainMux, Curriculum, Mux, RoundRobinMux, ShuffledMux, Stats, StochasticMux, mix
     from headrace.patching import Patches, patches
@@ -132,11 +132,11 @@ _HOMES = {
     "Schema": "headrace.core.schema",
     "Source": "headrace.core.source",
     "Store": "headrace.store",
-    "Statistics": "headrace.cubes.statistics",
+    "Statistics": "headrace.cubes.measuring.statistics",
     "Stream": "headrace.stream",
     "Threads": "headrace.workers.threads",
-    "at_center": "headrace.cubes.conditions",
-    "center_valid": "headrace.cubes.conditions",
+    "at_center": "headrace.cubes.choosing.conditions",
+    "center_valid": "headrace.cubes.choosing.conditions",
     "chain": "headrace.stream",
     "concat": "headrace.dataset",
     "empty": "headrace.workers.slots",
@@ -149,11 +149,11 @@ _HOMES = {
     "Stats": "headrace.muxes",
     "StochasticMux": "headrace.muxes",
     "mix": "headrace.muxes",
-    "patch_mean": "headrace.cubes.conditions",
+    "patch_mean": "headrace.cubes.choosing.conditions",
     "patches": "headrace.patching",
     "stitch": "headrace.stitching",
     "streamable": "headrace.stream",
-    "valid_fraction": "headrace.cubes.conditions",
+    "valid_fraction": "headrace.cubes.choosing.conditions",
     "zip": "headrace.dataset",
 }
 

@@ -17,19 +17,19 @@ from headrace.core.collate import Pad
 from headrace.core.errors import ArgumentError, ColumnError, EndlessError, KindError, OrderError
 from headrace.core.seeds import check as check_seed
 from headrace.core.source import Indices
-from headrace.cubes.adopt import adopt
-from headrace.cubes.artifact import settle
-from headrace.cubes.choosing import as_condition
-from headrace.cubes.coordinates import Coords
+from headrace.cubes.choosing.condition import as_condition
+from headrace.cubes.choosing.keeper import Held
 from headrace.cubes.cube import Variable
+from headrace.cubes.dividing.artifact import settle
+from headrace.cubes.dividing.region import sample_in
+from headrace.cubes.dividing.splitting import Along, Blocks, Division, Groups, Plan, Report
+from headrace.cubes.gathering.coordinates import Coords
 from headrace.cubes.geometry import Fill, Geometry
-from headrace.cubes.keeper import Held
 from headrace.cubes.labelled import Labelled
+from headrace.cubes.measuring.statistics import Statistics, kept_statistics
 from headrace.cubes.points import centred
-from headrace.cubes.region import sample_in
+from headrace.cubes.reading.adopt import adopt
 from headrace.cubes.source import PatchSource
-from headrace.cubes.splitting import Along, Blocks, Division, Groups, Plan, Report
-from headrace.cubes.statistics import Statistics, kept_statistics
 from headrace.dataset import Dataset
 from headrace.nodes import rewrite
 from headrace.nodes.batched import Batched

@@ -16,8 +16,8 @@ from headrace.core.batch import Batch
 from headrace.core.columns import same
 from headrace.core.errors import ArgumentError, KindError, StoreError
 from headrace.core.schema import Schema
-from headrace.cubes import gather as gathering
 from headrace.cubes.cube import Cube
+from headrace.cubes.gathering import gather as gathering
 from headrace.cubes.geometry import Geometry
 from headrace.cubes.source import PatchSource
 from headrace.testing.sources import SourceTests

@@ -14,7 +14,7 @@ zarr = pytest.importorskip("zarr")
 obstore = pytest.importorskip("obstore")
 
 from headrace.core.errors import DamageError, StoreError  # noqa: E402
-from headrace.cubes.adopt import adopt  # noqa: E402
+from headrace.cubes.reading.adopt import adopt  # noqa: E402
 from tests.cubes import making  # noqa: E402
 from tests.servers.faults import FaultProxy  # noqa: E402
 from tests.servers.places import Place  # noqa: E402

@@ -16,13 +16,13 @@ from headrace.core.batch import Batch
 from headrace.core.errors import ArgumentError, KindError
 from headrace.core.schema import Field, Schema, Structure
 from headrace.core.source import Indices
-from headrace.cubes.chunks import Chunks, Grid
-from headrace.cubes.coordinates import Coords, Labels, Numbers, columns
 from headrace.cubes.cube import Cube, Variable
-from headrace.cubes.cut import Cut
-from headrace.cubes.gather import gather
+from headrace.cubes.gathering.chunks import Chunks, Grid
+from headrace.cubes.gathering.coordinates import Coords, Labels, Numbers, columns
+from headrace.cubes.gathering.cut import Cut
+from headrace.cubes.gathering.gather import gather
+from headrace.cubes.gathering.padding import filler
 from headrace.cubes.geometry import Geometry
-from headrace.cubes.padding import filler
 from headrace.cubes.placing import Boxes, boxes
 
 CACHE_BYTES = 256 << 20
@@ -91,7 +91,7 @@ class PatchSource:
         ArgumentError: The geometry is of another cube; patches are filled up with what a variable cannot hold; or a
             column of coordinates has the name of a variable.
 
-    >>> from headrace.cubes.adopt import adopt
+    >>> from headrace.cubes.reading.adopt import adopt
     >>> cube = adopt(np.arange(20).reshape(4, 5), dims=("t", "x"))
     >>> source = PatchSource(cube, Geometry.of(cube.lengths, {"t": 2, "x": 3}, overlap={"x": 1}), coords="index")
     >>> len(source), source.schema()

@@ -12,7 +12,7 @@ import xarray as xr
 
 from headrace.core.errors import ArgumentError, KindError
 from headrace.core.fingerprint import of_array, of_function, of_record
-from headrace.cubes.adopt import adopt
+from headrace.cubes.reading.adopt import adopt
 from headrace.keys.contents import Contents
 from headrace.keys.key import digest_of
 from headrace.keys.reached import Reached

@@ -1,0 +1,1 @@
+"""Which patches are wanted, by what they hold and where they lie."""

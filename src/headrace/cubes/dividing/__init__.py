@@ -1,0 +1,1 @@
+"""Parts of a cube that share no element."""

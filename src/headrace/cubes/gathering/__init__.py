@@ -1,0 +1,1 @@
+"""Patches out of arrays and chunks, into a batch."""
