@@ -376,3 +376,13 @@ BAD: list[tuple[dict[str, Any], str]] = [
 def test_bad_input_is_told_by_name(cube: Any, given: dict[str, Any], says: str) -> None:
     with pytest.raises(hr.HeadraceError, match=says):
         hr.patches(cube, **given)
+
+
+def test_skipped_patches_are_listed_with_the_chunk_that_failed(tmp_path: Path) -> None:
+    field = xr.Dataset({"x": (("t",), np.arange(100.0))})
+    field.to_zarr(tmp_path / "x.zarr", encoding={"x": {"chunks": (10,)}}, consolidated=False)
+    (tmp_path / "x.zarr" / "x" / "c" / "3").write_bytes(b"torn")
+    stream = hr.patches(tmp_path / "x.zarr", {"t": 5}).batch(4).stream(on_error="skip")
+    assert sum(len(batch["x"]) for batch in stream) == 18
+    assert [failure.record for failure in stream.errors] == [6, 7]
+    assert all("chunk (3,)" in str(failure) for failure in stream.errors)

@@ -16,7 +16,7 @@ import numpy as np
 
 from headrace.core.address import At
 from headrace.core.callables import failure, name_of
-from headrace.core.errors import HeadraceError, RecordError
+from headrace.core.errors import RecordError
 from headrace.core.failures import SKIP, Failure, OnError, Retry
 from headrace.core.owning import owned
 from headrace.core.records import Records, concat
@@ -176,5 +176,5 @@ def told(node: Node, at: At, error: Exception, replaced: bool = False) -> Failur
             break
         number -= leaf.universe
     epoch = int(np.asarray(at.epochs).flat[0])
-    cause = error.__cause__ if isinstance(error, HeadraceError) and isinstance(error.__cause__, Exception) else error
+    cause = error.__cause__ if isinstance(error, RecordError) and isinstance(error.__cause__, Exception) else error
     return Failure(leaf.words(), number, node.words(), cause, epoch, int(at.positions[0]), replaced)
