@@ -8,15 +8,15 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 
 import pytest
 
-from headrace.cubes.reading.side_by_side import side_by_side
+from headrace.cubes.reading.side_by_side import IDLE, side_by_side
 
 
 def helpers() -> int:
-    return sum(thread.name == "headrace-helper" for thread in threading.enumerate())
+    return sum(thread.name == "chunks-helper" for thread in threading.enumerate())
 
 
 def test_it_is_what_a_loop_gives() -> None:
@@ -25,6 +25,19 @@ def test_it_is_what_a_loop_gives() -> None:
     known = helpers()
     assert side_by_side(abs, range(-50, 0)) == list(range(50, 0, -1))
     assert helpers() == known  # they are kept
+
+
+def test_helpers_that_nobody_needs_end_and_come_again() -> None:
+    for _ in range(2):
+        side_by_side(abs, range(-50, 0))
+        ends = monotonic() + 20 * IDLE
+        while helpers() and monotonic() < ends:
+            sleep(0.02)
+        assert not helpers()
+    gate = threading.Barrier(
+        min(2, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else 1, timeout=20
+    )
+    side_by_side(lambda k: gate.wait(), range(2 * gate.parties))
 
 
 def test_the_first_error_is_raised_and_the_rest_is_left() -> None:

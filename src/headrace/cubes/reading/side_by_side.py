@@ -1,9 +1,10 @@
 """The same work on several things at once: in the thread that asks, with the help of threads that are kept.
 
 Starting threads for each call would cost more than the threads: each new one asks the system for memory of its own, and
-gives it back at its end. So there is one set of helpers in a process, made when it is first needed; they are daemons,
-which nothing waits for at the end. Whoever asks works, too, and waits for no more than what a helper has begun:
-helpers that are busy, or that cannot be started, make it slower and nothing else.
+gives it back at its end. So there is one set of helpers in a process. They are started when they are first needed, end
+when nobody has needed them for a while, and are daemons, which nothing waits for at the end. Whoever asks works, too,
+and waits for no more than what a helper has begun: helpers that are busy, or that cannot be started, make it slower and
+nothing else.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
+
+IDLE = 1.0
+"""Seconds after which a helper that nobody needs ends."""
 
 Thing = TypeVar("Thing")
 Made = TypeVar("Made")
@@ -82,27 +86,43 @@ class _Job:
 
 
 class _Helpers:
-    """Threads that help with jobs: one less than there are processors, since whoever asks works as well."""
+    """Threads that help with jobs: one less than there are processors at most, since whoever asks works as well."""
 
     def __init__(self) -> None:
         self._queue: SimpleQueue[_Job] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._most = _processors() - 1
         self._count = 0
-        for _ in range(_processors() - 1):
-            try:
-                threading.Thread(target=_help, args=(self._queue,), daemon=True, name="headrace-helper").start()
-            except RuntimeError:  # the system has no more of them, or the interpreter is about to end
-                break
-            self._count += 1
 
     def ask(self, job: _Job, count: int) -> None:
         """Ask so many helpers at most."""
-        for _ in range(min(count, self._count)):
-            self._queue.put(job)
+        with self._lock:
+            for number in range(min(count, self._most)):
+                if number >= self._count and not self._started():
+                    return
+                self._queue.put(job)
 
+    def _started(self) -> bool:
+        """Start one more; say whether there was one to be had."""
+        try:
+            threading.Thread(target=self._help, daemon=True, name="chunks-helper").start()
+        except RuntimeError:  # the system has no more of them, or the interpreter is about to end
+            return False
+        self._count += 1
+        return True
 
-def _help(queue: SimpleQueue[_Job]) -> None:
-    while True:
-        queue.get().work()
+    def _help(self) -> None:
+        while True:
+            try:
+                job = self._queue.get(timeout=IDLE)
+            except Empty:
+                with self._lock:
+                    if self._queue.empty():  # nobody has asked meanwhile
+                        self._count -= 1
+                        return
+            else:
+                job.work()
+                del job  # it holds what was made
 
 
 _lock = threading.Lock()
