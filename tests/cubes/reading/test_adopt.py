@@ -176,3 +176,9 @@ else:
 def test_errors_are_those_of_the_library() -> None:
     with pytest.raises(HeadraceError):
         adopt(xr.Dataset())
+
+
+def test_a_group_that_holds_groups_alone_names_them(tmp_path: Path) -> None:
+    zarr.open_group(tmp_path / "g.zarr", mode="w").create_group("deep")
+    with pytest.raises(ArgumentError, match=r"only groups \('deep'\)"):
+        adopt(tmp_path / "g.zarr")

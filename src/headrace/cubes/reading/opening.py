@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headrace.core.errors import KindError, MissingExtraError, NotFoundError, StoreError
+from headrace.core.errors import ArgumentError, KindError, MissingExtraError, NotFoundError, StoreError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -81,6 +81,13 @@ def _group(group: Any, xarray: Any) -> xr.Dataset:
         return dataset
 
     found: xr.Dataset = _opened(open_, where)
+    if not found.data_vars:
+        names = sorted(group.group_keys())
+        if names:
+            raise ArgumentError(
+                f"{where} holds no arrays, only groups ({', '.join(map(repr, names))}): open one of them, such as "
+                f"zarr.open(...)[{names[0]!r}]"
+            )
     return found
 
 
