@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from headrace.core.address import At
 from headrace.core.amounts import bytes_of
@@ -19,7 +18,7 @@ from headrace.core.seeds import check as check_seed
 from headrace.core.source import Indices
 from headrace.cubes.choosing.condition import as_condition
 from headrace.cubes.choosing.keeper import Held
-from headrace.cubes.cube import Variable
+from headrace.cubes.cube import values_of
 from headrace.cubes.dividing.artifact import settle
 from headrace.cubes.dividing.region import sample_in
 from headrace.cubes.dividing.splitting import Along, Blocks, Division, Groups, Plan, Report
@@ -262,7 +261,7 @@ class Patches(Dataset):
         if place.length is None:
             raise EndlessError("split() needs an end, and these patches have none: take(n) first")
         numbers = place.ids(At(np.arange(place.length, dtype=np.int64)))
-        labels = {dim: _read_whole(source.cube.coords[dim]) for dim in plan.dims if dim in source.cube.coords}
+        labels = {dim: values_of(source.cube.coords[dim]) for dim in plan.dims if dim in source.cube.coords}
         drawn = 0 if seed is None else check_seed(seed)
         division = settle(artifact, plan, source.geometry, numbers, parts, drawn, guard, labels, grown)
         states = division.states(source.geometry, numbers)
@@ -429,16 +428,4 @@ def _plan(source: PatchSource, by: str) -> Plan:
     if by in cube.lengths:
         return Along(by)
     variable = cube.coords[by] if by in cube.coords else cube.variables[by]
-    return Groups(by, variable.dims, _read_whole(variable))
-
-
-def _read_whole(variable: Variable) -> NDArray[Any]:
-    """Return all elements of a variable: of one at hand the array itself, which is not to be written to."""
-    edges = variable.edges
-    if edges is None:
-        return variable.whole()
-    found = np.empty(variable.shape, variable.dtype)
-    places = [tuple(place) for place in np.ndindex(*(len(one) - 1 for one in edges))]
-    for place, chunk in zip(places, variable.read(places), strict=True):
-        found[tuple(slice(one[at], one[at + 1]) for one, at in zip(edges, place, strict=True))] = chunk
-    return found
+    return Groups(by, variable.dims, values_of(variable))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
 from typing import Any, Protocol
 
 import numpy as np
@@ -105,3 +106,16 @@ class Cube:
 
     def __repr__(self) -> str:
         return f"Cube({', '.join(map(repr, self.variables))} over {dict(self.lengths)})"
+
+
+def values_of(variable: Variable) -> NDArray[Any]:
+    """Return all of a variable: the array itself where it lies at hand, else a new one."""
+    edges = variable.edges
+    if edges is None:
+        return variable.whole()
+    made = np.empty(variable.shape, variable.dtype)
+    places = list(product(*(range(len(along) - 1) for along in edges)))
+    for place, chunk in zip(places, variable.read(places), strict=True):
+        here = tuple(slice(int(along[at]), int(along[at + 1])) for at, along in zip(place, edges, strict=True))
+        made[here] = chunk
+    return made

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from headrace.core.errors import ArgumentError, KindError, SchemaError
 from headrace.core.source import Indices
-from headrace.cubes.cube import Cube
+from headrace.cubes.cube import Cube, values_of
 from headrace.cubes.geometry import Geometry
 
 
@@ -76,7 +76,7 @@ def labels_of(cube: Cube, dim: str) -> NDArray[Any]:
         return np.arange(cube.lengths[dim])
     if known.dims != (dim,):
         raise SchemaError(f"the labels of {dim!r} lie along {known.dims}, not along itself")
-    return known.whole()
+    return values_of(known)
 
 
 def _refuse_outside(dim: str, known: NDArray[Any], wanted: NDArray[Any]) -> None:

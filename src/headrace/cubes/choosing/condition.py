@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, ClassVar, NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,11 +84,27 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Both(Condition):
-    """Two conditions that must both hold."""
+class Pair(Condition):
+    """Two conditions put together."""
 
     left: Condition
     right: Condition
+    sign: ClassVar[str]
+
+    def identity(self) -> str:
+        return (
+            f"{_bracketed(self.left, self.left.identity())} {self.sign} {_bracketed(self.right, self.right.identity())}"
+        )
+
+    def __repr__(self) -> str:
+        return f"{_bracketed(self.left, repr(self.left))} {self.sign} {_bracketed(self.right, repr(self.right))}"
+
+
+@dataclass(frozen=True, repr=False)
+class Both(Pair):
+    """Two conditions that must both hold."""
+
+    sign = "&"
 
     def _keep(self, source: PatchSource, numbers: Indices, keeper: Keeper) -> NDArray[np.bool_]:
         found = self.left._keep(source, numbers, keeper)
@@ -96,31 +112,18 @@ class Both(Condition):
             found[found] = self.right._keep(source, numbers[found], keeper)
         return found
 
-    def identity(self) -> str:
-        return f"{_bracketed(self.left, self.left.identity())} & {_bracketed(self.right, self.right.identity())}"
 
-    def __repr__(self) -> str:
-        return f"{_bracketed(self.left, repr(self.left))} & {_bracketed(self.right, repr(self.right))}"
-
-
-@dataclass(frozen=True)
-class Either(Condition):
+@dataclass(frozen=True, repr=False)
+class Either(Pair):
     """Two conditions of which one must hold."""
 
-    left: Condition
-    right: Condition
+    sign = "|"
 
     def _keep(self, source: PatchSource, numbers: Indices, keeper: Keeper) -> NDArray[np.bool_]:
         found = self.left._keep(source, numbers, keeper)
         if not found.all() or not len(found):
             found[~found] = self.right._keep(source, numbers[~found], keeper)
         return found
-
-    def identity(self) -> str:
-        return f"{_bracketed(self.left, self.left.identity())} | {_bracketed(self.right, self.right.identity())}"
-
-    def __repr__(self) -> str:
-        return f"{_bracketed(self.left, repr(self.left))} | {_bracketed(self.right, repr(self.right))}"
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,7 @@ class Not(Condition):
 
 
 def _bracketed(condition: Condition, text: str) -> str:
-    return f"({text})" if isinstance(condition, Both | Either | Compared) else text
+    return f"({text})" if isinstance(condition, Pair | Compared) else text
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.cubes.cube import Cube, Variable
+from headrace.cubes.cube import Cube, values_of
 from headrace.cubes.stitching.layout import PLACE, Along, Layout, window_starts
 
 Labels = dict[str, tuple[tuple[str, ...], NDArray[Any]]]
@@ -81,16 +80,3 @@ def at_positions(labels: NDArray[Any], positions: NDArray[np.floating[Any]]) -> 
     low, high = labels[below].astype(np.float64), labels[below + 1].astype(np.float64)
     found = low + part * (high - low)
     return found.astype(labels.dtype if labels.dtype.kind == "f" else np.float64, copy=False)
-
-
-def values_of(variable: Variable) -> NDArray[Any]:
-    """Return all of a variable: the array itself where it lies at hand, else a new one."""
-    edges = variable.edges
-    if edges is None:
-        return variable.whole()
-    made = np.empty(variable.shape, variable.dtype)
-    places = list(product(*(range(len(along) - 1) for along in edges)))
-    for place, chunk in zip(places, variable.read(places), strict=True):
-        here = tuple(slice(int(along[at]), int(along[at + 1])) for at, along in zip(place, edges, strict=True))
-        made[here] = chunk
-    return made
