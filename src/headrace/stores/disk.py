@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from headrace.core.errors import HeadraceError, StoreError
+from headrace.core.syncing import sync_folder
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}  # how a file system says that it has none
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -91,21 +92,6 @@ def make_folders(*paths: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
         for folder in reversed(missing):
             sync_folder(folder.parent)
-
-
-def sync_folder(path: Path) -> None:
-    """Bring a folder's entries to disk, so that names survive a power cut; as far as this user may."""
-    try:
-        folder = os.open(path, os.O_RDONLY)
-    except PermissionError:  # such as of /home, in which a first store was made
-        return
-    try:
-        os.fsync(folder)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # a file system that has no such thing
-            raise
-    finally:
-        os.close(folder)
 
 
 def take_lock(path: Path) -> int:

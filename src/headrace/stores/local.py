@@ -28,10 +28,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headrace.core.errors import DamageError, ExistsError, StoreError
+from headrace.core.syncing import sync_folder
 from headrace.stores.backends.disk import Files
 from headrace.stores.building.stages import KEPT, About, claim, is_kept, leave
 from headrace.stores.catalog import Catalog
-from headrace.stores.disk import appear, is_held, let_go, make_folders, speaking, sync_folder, take_lock, write_synced
+from headrace.stores.disk import appear, is_held, let_go, make_folders, speaking, take_lock, write_synced
 from headrace.stores.free import check_free, parents_of
 from headrace.stores.leases.local import LocalTurns
 from headrace.stores.manifest import Manifest, Part

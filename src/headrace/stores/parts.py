@@ -22,7 +22,8 @@ from headrace.core.kinds import objects
 from headrace.core.records import Columns, Records, Rows, stacked, structure_of, to_columns
 from headrace.core.schema import Structure
 from headrace.core.source import Indices
-from headrace.stores.disk import speaking, sync_folder
+from headrace.core.syncing import sync_folder
+from headrace.stores.disk import speaking
 from headrace.stores.layout import Layout, difference
 from headrace.stores.manifest import Part
 from headrace.stores.weights import weights

@@ -6,7 +6,7 @@ import errno
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
@@ -14,6 +14,7 @@ from secrets import token_hex
 from typing import Any
 
 from headrace.core.errors import DamageError, ExistsError, NotFoundError, StateError, StoreError
+from headrace.core.syncing import sync_folder
 
 FORMAT = 1
 
@@ -79,29 +80,14 @@ def write(path: Path, document: Mapping[str, Any], replace: bool) -> None:
                 file.write(_text(document))
                 file.flush()
                 os.fsync(file.fileno())
-            _appear(beside, path, os.replace if replace else _link)
+            (os.replace if replace else _link)(beside, path)
+            sync_folder(path.parent)
         finally:
             beside.unlink(missing_ok=True)
     except FileExistsError:
         raise ExistsError(f"{path} is there already, and a split is never written over") from None
     except OSError as error:
         raise StoreError(f"cannot write the split to {path}: {error.strerror or error}") from error
-
-
-def _appear(beside: Path, path: Path, name: Callable[[Path, Path], None]) -> None:
-    """Give a finished file its name in one step, and bring the name to disk."""
-    name(beside, path)
-    try:
-        folder = os.open(path.parent, os.O_RDONLY)
-    except PermissionError:  # a folder that may be written to and not be listed
-        return
-    try:
-        os.fsync(folder)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # a file system that has no such thing
-            raise
-    finally:
-        os.close(folder)
 
 
 def _link(beside: Path, path: Path) -> None:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.core.errors import DeniedError, HeadraceError, NotFoundError, StoreError
+from headrace.core.syncing import sync_folder
 from headrace.stores.backends.content import sending, size_of
 from headrace.stores.backends.keys import checked_key
 from headrace.stores.backends.protocol import Content, Entry
-from headrace.stores.disk import appear, make_folders, speaking, sync_folder
+from headrace.stores.disk import appear, make_folders, speaking
 
 _OWN = ".put-"  # how files begin that are not yet objects; they lie in tmp/
 _GONE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)

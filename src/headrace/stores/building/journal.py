@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from headrace.stores.disk import sync_folder
+from headrace.core.syncing import sync_folder
 
 NAME = "journal"
 """The file in a stage."""

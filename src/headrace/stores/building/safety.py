@@ -11,9 +11,10 @@ from time import perf_counter
 from typing import Any
 
 from headrace.core.errors import StoreError
+from headrace.core.syncing import sync_folder
 from headrace.stores.building.journal import Journal
 from headrace.stores.building.noting import Known, described, restore
-from headrace.stores.disk import speaking, sync_folder
+from headrace.stores.disk import speaking
 from headrace.stores.layout import Layout
 from headrace.stores.parts import Writer
 

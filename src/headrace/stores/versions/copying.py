@@ -18,11 +18,12 @@ from threading import Event
 from typing import TypeAlias, TypeVar
 
 from headrace.core.errors import ExistsError, StoreError
+from headrace.core.syncing import sync_folder
 from headrace.stores.bucket import Bucket
 from headrace.stores.building.journal import NAME
 from headrace.stores.building.stages import About
 from headrace.stores.catalog import Catalog
-from headrace.stores.disk import speaking, sync_folder
+from headrace.stores.disk import speaking
 from headrace.stores.local import Folder
 from headrace.stores.manifest import Manifest, Part
 from headrace.stores.transfer.download import download

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from headrace.core.errors import ArgumentError, ExistsError, StoreError
-from headrace.stores.disk import appear, make_folders, speaking, sync_folder
+from headrace.core.syncing import sync_folder
+from headrace.stores.disk import appear, make_folders, speaking
 from headrace.stores.mapped import Table
 from headrace.stores.reader import Stored
 from headrace.stores.versions import columnar, tars
